@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 const stamp = at('node_modules/.latchwork-installed')
-const wanted = createHash('sha256').update(readFileSync(at('package-lock.json'))).digest('hex')
+const wanted = createHash('sha256')
+  .update(readFileSync(at('package-lock.json')))
+  .digest('hex')
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   process.stderr.write('latchwork: installing the packages of package-lock.json (once, about half a minute) ...\n')

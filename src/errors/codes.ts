@@ -1,0 +1,268 @@
+/** What the engine does with an error: try again, set the one record aside, stop the hub, or a defect of ours. */
+export type Handling = 'retry' | 'park' | 'stop' | 'bug'
+
+interface CodeEntry {
+  readonly handling: Handling
+  /** HTTP status when it is the answer to a request. */
+  readonly status: number
+  /** The manual: what it means, and what to do. `docs/errors.md` is generated from it. */
+  readonly manual: string
+}
+
+/** Every code, stable for ever: a code is never renamed or reused. */
+export const ERROR_CODES = {
+  'intake.unauthenticated': {
+    handling: 'park',
+    status: 401,
+    manual:
+      'A notification carried no valid signature or credential. Compare the secret at the sender with the `verify` of the webhook, and check that no proxy changes the body.',
+  },
+  'intake.stale': {
+    handling: 'park',
+    status: 401,
+    manual:
+      'The signature is right, but its time stamp is outside the tolerated window, so it may be a replay. Check the clocks of sender and hub.',
+  },
+  'intake.malformed': {
+    handling: 'park',
+    status: 400,
+    manual: 'The body is not well-formed JSON. The message names the offset. Nothing was stored.',
+  },
+  'intake.shape': {
+    handling: 'park',
+    status: 422,
+    manual:
+      'The body is well-formed, but the id or the record is not where the webhook says that it is. Compare one real body with the binding.',
+  },
+  'intake.too-large': {
+    handling: 'park',
+    status: 413,
+    manual: 'The body is larger than `limits.bodyBytesMax`. Raise the limit, or let the sender send the id only.',
+  },
+  'intake.unsupported-type': {
+    handling: 'park',
+    status: 415,
+    manual: 'The content type is not one that this listener reads.',
+  },
+  'intake.unknown-path': {
+    handling: 'park',
+    status: 404,
+    manual: 'No webhook is declared at this path. The message lists the declared ones.',
+  },
+  'intake.unknown-entity': {
+    handling: 'park',
+    status: 404,
+    manual: 'The request names an entity that the config does not declare.',
+  },
+  'intake.method': { handling: 'park', status: 405, manual: 'The path exists, but not with this method.' },
+  'intake.overloaded': {
+    handling: 'retry',
+    status: 503,
+    manual:
+      'The hub has more unprocessed notifications than `limits.backlogMax`. The sender should resend after Retry-After.',
+  },
+  'intake.stopping': { handling: 'retry', status: 503, manual: 'The hub is shutting down. Resend after Retry-After.' },
+  'journal.full': {
+    handling: 'retry',
+    status: 503,
+    manual: 'The disk under the journal is full. Nothing is acknowledged until there is room; it resumes by itself.',
+  },
+  'journal.failed': {
+    handling: 'retry',
+    status: 503,
+    manual: 'The journal could not be written. Nothing is acknowledged until it can; look at the cause.',
+  },
+  'journal.version-unknown': {
+    handling: 'stop',
+    status: 500,
+    manual: 'The journal was written by a newer Latchwork. Use that version, or a newer one.',
+  },
+  'store.rev-conflict': {
+    handling: 'retry',
+    status: 503,
+    manual: 'Another owner wrote the record meanwhile. The batch is decided again from the new state.',
+  },
+  'store.fenced': {
+    handling: 'stop',
+    status: 503,
+    manual: 'A newer process has opened this store. This one stops; only one hub may run on a data folder.',
+  },
+  'store.link-taken': {
+    handling: 'bug',
+    status: 500,
+    manual: 'A native id or match key already belongs to another record. The decision should have seen it.',
+  },
+  'store.full': {
+    handling: 'retry',
+    status: 503,
+    manual: 'The disk under the store is full. Nothing is sent until there is room; it resumes by itself.',
+  },
+  'store.failed': {
+    handling: 'retry',
+    status: 503,
+    manual: 'The store could not be read or written. Look at the cause.',
+  },
+  'store.version-unknown': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The store was written by a newer Latchwork. Use that version, or a newer one; going back needs a backup of before.',
+  },
+  'store.in-use': {
+    handling: 'stop',
+    status: 500,
+    manual: 'Another hub runs on this data folder. Stop it first, or use another folder.',
+  },
+  'config.not-found': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'No config file at this path. `latchwork start --config <file>` names one; the default is latchwork.config.ts in the current folder.',
+  },
+  'config.not-a-hub': {
+    handling: 'stop',
+    status: 500,
+    manual: 'The config file must `export default defineHub({ ... })`.',
+  },
+  'config.unknown-key': {
+    handling: 'stop',
+    status: 500,
+    manual: 'A key of the config is not one that Latchwork knows. The message names it and the nearest known one.',
+  },
+  'config.invalid': {
+    handling: 'stop',
+    status: 500,
+    manual: 'A part of the config contradicts itself. The message names the place, the reason and the next step.',
+  },
+  'config.env-missing': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'An environment variable that the config asks for by `env(NAME)` is not set. Set it, or `NAME_FILE` to a file that holds it.',
+  },
+  'config.value-invalid': {
+    handling: 'park',
+    status: 422,
+    manual:
+      'A value does not fit the schema of its entity. Correct it in the application; a newer full image supersedes the parked one.',
+  },
+  'mapping.record-shape': {
+    handling: 'park',
+    status: 422,
+    manual:
+      'A record from the application does not have the shape that the binding says (for example a part that is not an array, or an element without its key).',
+  },
+  'mapping.decode-failed': {
+    handling: 'park',
+    status: 422,
+    manual: 'A codec could not read a native value. The message names the field and the value.',
+  },
+  'mapping.encode-failed': {
+    handling: 'park',
+    status: 422,
+    manual: 'A codec could not write a canonical value. The message names the field and the value.',
+  },
+  'target.unreachable': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'The application did not accept a connection; nothing was applied. Tried again with growing pauses for as long as the need exists.',
+  },
+  'target.unavailable': {
+    handling: 'retry',
+    status: 502,
+    manual: 'The application answered that it cannot now (429, 503). Tried again, Retry-After honoured.',
+  },
+  'target.unknown': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'A write was sent and its outcome is not known (time-out, connection lost, 5xx). It is resolved by evidence, never by guessing.',
+  },
+  'target.unauthorized': {
+    handling: 'park',
+    status: 502,
+    manual: 'The application refused our credentials (401, 403). Correct them, then `latchwork release`.',
+  },
+  'target.rejected': {
+    handling: 'park',
+    status: 502,
+    manual:
+      'The application refused the write (4xx). The message holds its words. A newer value of the record tries once more by itself.',
+  },
+  'target.duplicate': {
+    handling: 'park',
+    status: 502,
+    manual:
+      'The application refused a create because it already holds such a record (409). It is linked when that record is heard of; a match key in the entity makes that automatic.',
+  },
+  'target.create-unknown': {
+    handling: 'park',
+    status: 502,
+    manual:
+      'A create may or may not have happened, and the application offers no way to find out (K0). Never a duplicate: look in the application, then release.',
+  },
+  'target.reply-invalid': {
+    handling: 'park',
+    status: 502,
+    manual:
+      'The reply to a write lacks what the binding says that it has, for example the new id. Correct `id` or `version` in the binding.',
+  },
+  'source.read-failed': {
+    handling: 'retry',
+    status: 502,
+    manual: 'A record or feed could not be read. Tried again with growing pauses.',
+  },
+  'source.unauthorized': {
+    handling: 'retry',
+    status: 502,
+    manual: 'The application refused our credentials when reading. Correct them; reading goes on by itself.',
+  },
+  'resolve.ambiguous': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'A second record of one application matches a canonical record that is already linked there. Never merged by itself: delete one in the application, or change its match key.',
+  },
+  'resolve.reference-missing': {
+    handling: 'park',
+    status: 422,
+    manual:
+      'A record refers to another that has not arrived within the deadline. The message names it. It is taken up by itself when the missing one arrives.',
+  },
+  'merge.not-converging': {
+    handling: 'park',
+    status: 409,
+    manual: 'Applications keep changing a field by themselves; it is set aside and both renditions are shown.',
+  },
+  'engine.brake': {
+    handling: 'park',
+    status: 409,
+    manual: 'More deletes than the brake allows came in a short time. They are held until a person releases them.',
+  },
+  'query.unknown-record': {
+    handling: 'park',
+    status: 404,
+    manual: 'No record is known under this application and native id. `latchwork xref list` shows what is.',
+  },
+  'query.invalid': {
+    handling: 'park',
+    status: 400,
+    manual: 'A command or request has an argument that cannot be read. The message says which.',
+  },
+  'hub.not-running': {
+    handling: 'retry',
+    status: 503,
+    manual: 'The command needs a running hub and none answers. `latchwork start` runs one.',
+  },
+  'internal.bug': {
+    handling: 'bug',
+    status: 500,
+    manual: 'A defect of Latchwork. The record concerned is parked, everything else goes on. Please report it.',
+  },
+} as const satisfies Record<string, CodeEntry>
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** The HTTP status with which a request is refused for this reason. */
+export const httpStatusOf = (code: ErrorCode): number => ERROR_CODES[code].status

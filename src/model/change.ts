@@ -1,0 +1,89 @@
+import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
+import type { NativeRecord } from './value.ts'
+
+/**
+ * What an application said about one of its records: evidence of its state, not an instruction. Plain data, so that it can
+ * be journalled and carried by a wire.
+ */
+export interface Change {
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly nativeId: NativeId
+  /** image: the full record; partial: only the fields present; deleted: it is gone; hint: something happened, read it. */
+  readonly kind: 'image' | 'partial' | 'deleted' | 'hint'
+  /** The record as sent, for image and partial. Unmapped fields may be present; an absent field is "not sent". */
+  readonly record?: NativeRecord
+  readonly token?: Token
+  /** The canonical key that a create of ours stored in the record, where the application keeps it. */
+  readonly correlationId?: string
+  /** The op id of the write that caused this, where the application carries marks. */
+  readonly mark?: string
+  /** When the application says that the change happened (ms since 1970); untrusted, only for the policy `latest`. */
+  readonly sourceTimeMs?: number
+  /** The sender's id of this delivery; the same id seen again is acknowledged and not journalled again. */
+  readonly deliveryId?: string
+  /** The source transaction; append and fold never split one of up to 10,000 changes. */
+  readonly sourceTx?: { readonly id: string; readonly index: number; readonly last: boolean }
+}
+
+/** What a read of one record found. `at` of the enclosing journal entry is when the reply came. */
+export interface ReadImage {
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly nativeId: NativeId
+  /** found; missing (404 or 410); failed (nothing learnt, the read is tried again). */
+  readonly result: 'found' | 'missing' | 'failed'
+  readonly record?: NativeRecord
+  readonly token?: Token
+  readonly correlationId?: string
+  readonly sourceTimeMs?: number
+  /** Why it failed, and when to try again. */
+  readonly code?: string
+  readonly message?: string
+  readonly retryAfterMs?: number
+}
+
+/** What became of one write. Same op id as the operation it answers. */
+export interface Outcome {
+  readonly op: OpId
+  /**
+   * applied: it happened, now or (idempotent resend) before. conflict: refused by its condition (412). gone: the record does not exist (404, 410).
+   * refused: certainly not applied; `handling` says whether to try again. unknown: it may or may not have happened.
+   */
+  readonly result: 'applied' | 'conflict' | 'gone' | 'refused' | 'unknown'
+  /** The id that the application gave to a created record. */
+  readonly nativeId?: NativeId
+  readonly token?: Token
+  /** The record after the write, where the reply carries it. */
+  readonly record?: NativeRecord
+  readonly handling?: 'retry' | 'park'
+  readonly code?: string
+  readonly message?: string
+  readonly retryAfterMs?: number
+}
+
+/** What an operator asked for. */
+export type OperatorAction =
+  | { readonly action: 'release'; readonly key: CanonicalKey; readonly app: AppId }
+  | { readonly action: 'replay'; readonly seq: JournalPosition }
+  | { readonly action: 'read'; readonly entity: EntityName; readonly app: AppId; readonly nativeId: NativeId }
+
+/** Every input of the decision, as it stands in the journal. */
+export type Input =
+  | { readonly type: 'notification'; readonly change: Change }
+  /** `begunAfter`: the journal position when the read was sent; it answers every hint up to there. */
+  | { readonly type: 'read'; readonly read: ReadImage; readonly begunAfter: JournalPosition }
+  | { readonly type: 'outcome'; readonly key: CanonicalKey; readonly app: AppId; readonly outcome: Outcome }
+  | { readonly type: 'operator'; readonly operator: OperatorAction }
+  /** A time that was waited for has come (retry, fence, deadline); `atMs` of the entry is the time passed in. */
+  | { readonly type: 'timer'; readonly key: CanonicalKey; readonly app: AppId; readonly op: OpId | null }
+
+/** A journal entry: one input with its place in the order of everything. Append-only, never updated. */
+export interface JournalEntry {
+  readonly seq: JournalPosition
+  readonly shard: number
+  /** Wall-clock time of receipt, ms since 1970. It is an input: replaying the journal replays the same times. */
+  readonly atMs: number
+  readonly mappingVersion: number
+  readonly input: Input
+}

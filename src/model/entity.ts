@@ -1,0 +1,110 @@
+import type { Capabilities } from './capabilities.ts'
+import type { AppId, EntityName, ObjectId } from './ids.ts'
+import type { Image, NativeRecord, Path, Value } from './value.ts'
+
+/**
+ * The compiled form of the config that the pure stages work with. `src/config` produces it from `defineHub`; its functions are pure.
+ */
+
+/** One canonical field of an entity or of one of its parts. */
+export interface FieldModel {
+  /** `email`, or for a part's field its name inside the part. */
+  readonly name: string
+  /** Set when the value is another entity's canonical key. */
+  readonly reference?: EntityName
+  /** Throws a SyncError `config.value-invalid` with the reason when the value does not fit the schema; returns the value to store. */
+  readonly validate: (value: Value) => Value
+  /** The schema takes a record without this field (nullable is a value; optional is absence). */
+  readonly optional: boolean
+}
+
+export interface PartModel {
+  readonly name: string
+  /** The canonical field that tells elements apart. */
+  readonly key: string
+  readonly fields: Readonly<Record<string, FieldModel>>
+}
+
+/** Which of two values of one field stands when both sides changed it. */
+export type Policy =
+  | { readonly kind: 'latest'; readonly skewMs: number }
+  | { readonly kind: 'prefer'; readonly apps: readonly AppId[] }
+
+export type DeletePolicy = 'default' | 'delete-wins' | 'update-wins' | 'ignore'
+
+export interface EntityModel {
+  readonly name: EntityName
+  readonly fields: Readonly<Record<string, FieldModel>>
+  readonly parts: Readonly<Record<string, PartModel>>
+  /** Canonical fields that identify the same thing in two applications, or null. */
+  readonly match: readonly string[] | null
+  /** In the order of `sync`: the rank that breaks ties. */
+  readonly bindings: ReadonlyMap<AppId, BindingModel>
+  readonly policyDefault: Policy
+  /** By canonical field name (`creditLimit`) or part field (`lines.qty`). */
+  readonly policies: Readonly<Record<string, Policy>>
+  readonly deletes: DeletePolicy
+  /** Raised when the mapping of this entity changes; a digest of its shape. */
+  readonly mappingVersion: number
+}
+
+/**
+ * One canonical field of one application. `in`: the app tells us, we never write it. `out`: we write it, what the app says of it is not a change.
+ * A reference's `decode` gives the native id (text) of the referred record, and `encode` takes it; the engine translates to canonical keys.
+ */
+export interface FieldMapping {
+  /** The canonical field name (inside its part, for a part). */
+  readonly field: string
+  /** The native fields it maps from and to. Dotted names reach into nested objects. */
+  readonly natives: readonly string[]
+  readonly direction: 'both' | 'in' | 'out'
+  readonly reference: EntityName | null
+  /** Native values by native name to the canonical value. A native that was not sent is absent. Throws when it cannot. */
+  readonly decode: ((values: Readonly<Record<string, Value>>) => Value) | null
+  /** The canonical value to native values by native name. Throws when it cannot. */
+  readonly encode: ((value: Value) => Readonly<Record<string, Value>>) | null
+}
+
+export interface PartMapping {
+  readonly part: string
+  /** The native array. */
+  readonly container: string
+  /** The native field of an element that holds its key, and the key's native type. */
+  readonly key: string
+  readonly keyType: 'text' | 'number'
+  readonly fields: readonly FieldMapping[]
+}
+
+/** One entity in one application. */
+export interface BindingModel {
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly entity: EntityName
+  readonly rank: number
+  readonly capabilities: Capabilities
+  readonly fields: readonly FieldMapping[]
+  readonly parts: readonly PartMapping[]
+  /** Whether the hub may create records of this entity in this application. */
+  readonly createHere: boolean
+  /** Whether a record that appears in this application becomes a new canonical record when nothing matches it. */
+  readonly adoptHere: boolean
+  /** Native values given only with a create. */
+  readonly onCreate: Image
+  /** Canonical fields without which a create is not attempted. */
+  readonly createNeeds: readonly Path[]
+  readonly deletes: 'propagate' | 'ignore'
+  /**
+   * The mapped native values of a record, flat. Fields that are not in the record are absent. For a part whose container is present, each
+   * element has its presence path (`lines[3]` = true) and its fields. Throws SyncError `mapping.record-shape` when the record cannot be read.
+   */
+  readonly flatten: (record: NativeRecord) => Image
+  /** The inverse: nested native data from flat values. A part container named in the image is written as a whole array, in key order. */
+  readonly unflatten: (image: Image) => NativeRecord
+}
+
+export interface HubModel {
+  readonly entities: ReadonlyMap<EntityName, EntityModel>
+  /** Which bindings follow an object of an application: usually one; two entities may share one object. */
+  readonly bindingsOf: (app: AppId, object: ObjectId) => readonly BindingModel[]
+  readonly mappingVersion: number
+}

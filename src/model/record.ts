@@ -1,0 +1,241 @@
+import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
+import type { Fields, Image, Path, Value } from './value.ts'
+
+/** Which change a head value came from. One object per change, shared by all the cells it set. */
+export interface Origin {
+  readonly seq: JournalPosition
+  readonly app: AppId
+  /** Source time clamped to receipt time, ms since 1970; what the policy `latest` compares. */
+  readonly timeMs: number
+  /** The user's change that this descends from, and how many of our writes lie between. A user's change is its own root with 0 hops. */
+  readonly root: JournalPosition
+  readonly hops: number
+}
+
+export interface HeadCell {
+  readonly value: Value
+  readonly origin: Origin
+}
+
+/**
+ * Our one open write on a lane: the durable latch. The lane is closed while this stands.
+ * open: committed, on its way or about to be. unknown: it may have been applied. readback: applied blindly, being confirmed by a read.
+ */
+export interface Intent {
+  readonly op: OpId
+  readonly epoch: number
+  readonly kind: 'create' | 'update' | 'delete'
+  readonly state: 'open' | 'unknown' | 'readback'
+  /** Canonical values that this write carries, and the native values they encode to. */
+  readonly patch: Fields
+  readonly native: Image
+  /** What the app was known to hold, of the native paths of the patch, and its token, when the write was decided. */
+  readonly baseImage: Image
+  readonly baseToken: Token | null
+  /** When it was decided (ms since 1970), and how often it was sent. */
+  readonly atMs: number
+  readonly tries: number
+  /** Not sent, or not resolved, before this time. */
+  readonly notBeforeMs: number
+  readonly root: JournalPosition
+  readonly hops: number
+  readonly mappingVersion: number
+}
+
+/** An own write that we know of, kept for attributing its echo exactly and for diagnosis. */
+export interface OwnWrite {
+  readonly op: OpId
+  readonly token: Token | null
+  readonly paths: readonly Path[]
+  /** Whether the app's own rendition of these paths has been seen (in the reply, a read or the echo). */
+  readonly renditionSeen: boolean
+  readonly atMs: number
+  readonly root: JournalPosition
+  readonly hops: number
+}
+
+/** An own acknowledged write whose position in the feed is not reached yet (blind writes to a log-fed app). */
+export interface Overlay {
+  readonly op: OpId
+  readonly token: Token | null
+  readonly patch: Fields
+  readonly native: Image
+}
+
+/** Set aside, visibly: nothing is sent on this lane until a newer head tries once, or a person releases it. */
+export interface Park {
+  readonly code: string
+  readonly message: string
+  readonly atMs: number
+  /** The head position that failed; a newer one makes one fresh attempt. */
+  readonly headSeq: JournalPosition
+}
+
+/** One record in one application. */
+export interface Lane {
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly nativeId: NativeId | null
+  readonly incarnation: number
+  /** Whether the app is known to hold the record; null when it never had it or that is not known. */
+  readonly exists: boolean | null
+  /** seen: the native values exactly as the app stores them, the canonical values they stand for, the position where both are exactly true. */
+  readonly image: Image
+  readonly sent: Fields
+  readonly token: Token | null
+  readonly intent: Intent | null
+  readonly overlays: readonly Overlay[]
+  /** A read is wanted or under way: why, and the newest journal position it has to answer. */
+  readonly reading: {
+    readonly why: 'hint' | 'conflict' | 'gone' | 'unknown' | 'readback' | 'fresh' | 'verify'
+    readonly afterSeq: JournalPosition
+    readonly notBeforeMs: number
+    readonly tries: number
+  } | null
+  readonly park: Park | null
+  /** The last write was certainly not applied: when to plan again. */
+  readonly retry: {
+    readonly tries: number
+    readonly notBeforeMs: number
+    readonly code: string
+    readonly message: string
+  } | null
+  /** Waits until this canonical record has a native id in this app. */
+  readonly waitsFor: { readonly entity: EntityName; readonly key: CanonicalKey; readonly sinceMs: number } | null
+  /** The app deleted it while others keep it (policy), so it is no longer followed there. */
+  readonly detached: boolean
+  /** Own writes, newest first, at most `OWN_WRITES_MAX`. */
+  readonly own: readonly OwnWrite[]
+  /** Number of the next op of this lane. */
+  readonly nextOp: number
+  /** When the app's state was last known for certain (a read, a token, a reply): the start of a blind write's exposure window. */
+  readonly knownAtMs: number
+}
+
+/** One versioned row: the head, all lanes, their intents. `rev` is raised by every commit, and every commit must expect it. */
+export interface RecordState {
+  readonly key: CanonicalKey
+  readonly entity: EntityName
+  readonly shard: number
+  readonly rev: number
+  readonly deleted: boolean
+  readonly mappingVersion: number
+  readonly head: Readonly<Record<Path, HeadCell>>
+  /** Position of the newest change in the head. */
+  readonly headSeq: JournalPosition
+  readonly lanes: Readonly<Record<AppId, Lane>>
+  readonly matchKey: string | null
+  /** Paths that are set aside because applications never agree on them (oscillation, hop budget). */
+  readonly parkedPaths: Readonly<Record<Path, { readonly code: string; readonly message: string }>>
+}
+
+/** A row of the cross-reference. */
+export interface Link {
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly nativeId: NativeId
+  readonly entity: EntityName
+  /** null: a native id that was deleted before it was ever linked (tombstone). */
+  readonly key: CanonicalKey | null
+  readonly incarnation: number
+  readonly state: 'live' | 'tombstone'
+  /** For a tombstone: the token of the delete, where there was one; an image no newer than it is dropped. */
+  readonly token: Token | null
+  readonly atMs: number
+}
+
+/** A change that must wait, copied out of the journal so that the cursor can move on. */
+export interface HeldEntry {
+  readonly seq: JournalPosition
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly nativeId: NativeId
+  readonly entity: EntityName
+  /** creates: our open creates on this object. reference: a record that is not linked yet. operator: parked, waits for a person. */
+  readonly waitsOn: 'creates' | 'reference' | 'lane' | 'operator'
+  /** For creates: the canonical keys whose creates were open. For reference: `<entity>:<native id>`. */
+  readonly waitsFor: readonly string[]
+  readonly code: string | null
+  readonly message: string | null
+  readonly sinceMs: number
+  readonly entry: import('./change.ts').JournalEntry
+}
+
+/** A value that lost, kept whole. */
+export interface Conflict {
+  readonly key: CanonicalKey
+  readonly entity: EntityName
+  readonly path: Path
+  readonly loserApp: AppId
+  readonly loserValue: Value
+  readonly winnerApp: AppId
+  readonly winnerValue: Value
+  /** both-changed: the policy decided. deleted: the record (or its part) was deleted by the winner. unseen: the deleter had not seen it. first-contact: matched with different values. */
+  readonly reason: 'both-changed' | 'deleted' | 'unseen' | 'first-contact'
+  readonly policy: string
+  readonly seq: JournalPosition
+  readonly atMs: number
+}
+
+/** What was decided about one input of one record, and why. The last 64 of a record stand in its row. */
+export interface Verdict {
+  readonly seq: JournalPosition
+  readonly atMs: number
+  readonly app: AppId
+  /** A stable word: see VERDICTS in this file. */
+  readonly verdict: VerdictName
+  /** One sentence for a person, with the proof. */
+  readonly text: string
+  readonly op?: OpId
+  readonly paths?: readonly Path[]
+}
+
+export type VerdictName =
+  | 'accepted'
+  | 'convergent'
+  | 'echo'
+  | 'rendition'
+  | 'stale'
+  | 'conflict-won'
+  | 'conflict-lost'
+  | 'linked'
+  | 'created'
+  | 'deleted'
+  | 'detached'
+  | 'tombstone'
+  | 'held'
+  | 'hint'
+  | 'read'
+  | 'intent'
+  | 'applied'
+  | 'retry'
+  | 'refused'
+  | 'unknown'
+  | 'resolved'
+  | 'gone'
+  | 'parked'
+  | 'released'
+  | 'waiting'
+  | 'derived'
+  | 'ambiguous'
+  | 'unchanged'
+
+/** A lane with something outstanding: what a restart loads, and what the cross-reference view calls closed. */
+export interface OpenLane {
+  readonly key: CanonicalKey
+  readonly entity: EntityName
+  readonly app: AppId
+  readonly state: 'intent' | 'unknown' | 'readback' | 'reading' | 'overlay' | 'parked' | 'waiting' | 'retry' | 'behind'
+  readonly op: OpId | null
+  readonly sinceMs: number
+  readonly code: string | null
+}
+
+/** The ring of own writes per lane (docs/protocol.md 3.7): for attribution and diagnosis only. */
+export const OWN_WRITES_MAX = 32
+/** Verdicts kept in a record's row, so that `explain` outlives the journal. */
+export const VERDICTS_MAX = 64
+
+/** True while an intent or overlay of ours is outstanding: the latch of docs/protocol.md. */
+export const isLatchClosed = (state: OpenLane['state']): boolean =>
+  state === 'intent' || state === 'unknown' || state === 'readback' || state === 'overlay'

@@ -1,0 +1,106 @@
+import type { Capabilities } from '../model/capabilities.ts'
+import type { Change, Outcome, ReadImage } from '../model/change.ts'
+import type { AppId, CanonicalKey, FeedPosition, NativeId, ObjectId, OpId, Token } from '../model/ids.ts'
+import type { NativeRecord } from '../model/value.ts'
+
+/** A request as it came off the socket; header names in lower case, the body's raw bytes (signatures are checked on them). */
+export interface RawRequest {
+  readonly method: string
+  /** The path without the query. */
+  readonly path: string
+  readonly query: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  readonly remoteAddress: string
+}
+
+export interface RawReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** What a push was found to say, and what to answer once the journal has it. */
+export interface Accepted {
+  readonly changes: readonly Change[]
+  readonly reply: RawReply
+}
+
+/**
+ * Where changes come out of an application. All methods take plain data and give plain data, so that an agent can carry them over a wire;
+ * `signal` alone is not data (a wire sends it as a cancel frame). Methods may be called at the same time unless they say otherwise. They reject with
+ * SyncError only; the engine acts on its `handling`.
+ */
+export interface Source extends AsyncDisposable {
+  readonly app: AppId
+  /** Paths on which this source wants to be given requests, exact, starting with `/`. */
+  readonly listens: readonly { readonly method: string; readonly path: string }[]
+  /** Feeds to be read by cursor, by name; one `read` per feed at a time. */
+  readonly feeds: readonly { readonly feed: string; readonly everyMs: number }[]
+
+  /**
+   * Authenticates and reads one push. Rejects with handling `park` for what must be refused (its code says the HTTP status, see `httpStatusOf`). Must not
+   * have effects: after it resolves the changes are journalled, and only then `reply` goes out; a crash between makes the sender resend.
+   */
+  accept(request: RawRequest, nowMs: number): Accepted
+  /** Changes after `after` (null: from the beginning of what the application still knows), at most `max`. An empty result is not an error. */
+  read(
+    feed: string,
+    after: FeedPosition | null,
+    max: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly changes: readonly Change[]; readonly position: FeedPosition; readonly more: boolean }>
+  /** The journal has everything up to `position`; the application may forget it. Never called with a position that is not durable. */
+  confirm(feed: string, position: FeedPosition): Promise<void>
+  /** Reads records as they are now; one result per request, same order. A failed read is a result (`failed`), not a rejection. */
+  readRecords(
+    requests: readonly { readonly object: ObjectId; readonly nativeId: NativeId }[],
+    signal: AbortSignal,
+  ): Promise<readonly ReadImage[]>
+  /** Records that hold the correlation id, for creates of unknown outcome (K1). `missing` when there is none. Only where capability create is K1 or K2 by stored id. */
+  findByCorrelation(
+    requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
+    signal: AbortSignal,
+  ): Promise<readonly ReadImage[]>
+  close(): Promise<void>
+}
+
+/** One write. All of them carry what a careful target needs; a target uses what its application takes. */
+export interface WriteOp {
+  readonly op: OpId
+  readonly object: ObjectId
+  readonly kind: 'create' | 'update' | 'delete'
+  /** null for a create. */
+  readonly nativeId: NativeId | null
+  /** The changed native fields, nested (arrays of parts whole). Empty for a delete. */
+  readonly patch: NativeRecord
+  /** All mapped native fields as they shall be, for applications that replace whole records. */
+  readonly full: NativeRecord
+  /** The version this write is based on; the target refuses the write when the record has another (C2). */
+  readonly baseToken: Token | null
+  /** Native values this write is based on, of the changed fields, for targets that compare old values. */
+  readonly baseValues: NativeRecord
+  /** Stored in a created record, where the application keeps it. */
+  readonly correlationId: CanonicalKey
+  /** Sent before: the outcome of an earlier try is unknown. The same idempotency key (the op id) goes with it. */
+  readonly resend: boolean
+}
+
+/**
+ * Where our writes go. `write` resolves with one outcome per op, same length and order, whatever happened: a rejection counts as `unknown` for all of
+ * them. No op may be applied after `write` resolved with another outcome than `unknown`. At most `capabilities.batchMax` ops a call and
+ * `capabilities.concurrency` calls at once; never two ops of one record at once.
+ */
+export interface Target extends AsyncDisposable {
+  readonly app: AppId
+  write(ops: readonly WriteOp[], deadlineMs: number, signal: AbortSignal): Promise<readonly Outcome[]>
+  close(): Promise<void>
+}
+
+/** An application as the engine holds it: both directions and what they can do, per object. */
+export interface Connector {
+  readonly app: AppId
+  readonly source: Source
+  readonly target: Target
+  readonly capabilities: (object: ObjectId) => Capabilities
+}
