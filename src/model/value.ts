@@ -50,9 +50,9 @@ export function splitPartPath(
 export function valuesEqual(a: Value | undefined, b: Value | undefined): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
-    return (typeof a === 'bigint' && typeof b === 'number') || (typeof a === 'number' && typeof b === 'bigint')
-      ? BigInt(a) === BigInt(b)
-      : Number.isNaN(a) && Number.isNaN(b)
+    if (typeof a === 'bigint') return Number.isInteger(b) && a === BigInt(b as number)
+    if (typeof b === 'bigint') return Number.isInteger(a) && b === BigInt(a as number)
+    return Number.isNaN(a) && Number.isNaN(b)
   }
   return a.length === b.length && a.every((x, i) => valuesEqual(x, b[i]))
 }

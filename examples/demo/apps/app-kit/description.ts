@@ -73,7 +73,10 @@ export type AppDescription = {
 export type SeedRecord = { readonly object: string; readonly body: Record<string, unknown> }
 
 /** Who refers to records of `target`: the fields of other objects and of their lines. */
-export function referencesTo(app: AppDescription, target: string): { table: string; field: string; ofLines: boolean }[] {
+export function referencesTo(
+  app: AppDescription,
+  target: string,
+): { table: string; field: string; ofLines: boolean }[] {
   const found: { table: string; field: string; ofLines: boolean }[] = []
   for (const object of app.objects) {
     for (const field of object.fields) {

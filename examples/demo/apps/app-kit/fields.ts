@@ -1,6 +1,14 @@
 /** From the body of a request to the values of a row. Nothing unknown, unclean or out of range gets past this file. */
 
-import type { AppDescription, FieldDescription, Line, LinesDescription, ObjectDescription, Row, Scalar } from './description.ts'
+import type {
+  AppDescription,
+  FieldDescription,
+  Line,
+  LinesDescription,
+  ObjectDescription,
+  Row,
+  Scalar,
+} from './description.ts'
 import { invalidField } from './problem.ts'
 
 /** As many lines as a document may have: more than any order of these shops, few enough to write whole each time. */
@@ -42,7 +50,8 @@ export function parseGiven(object: ObjectDescription, body: Body, { app }: Parse
 
 function parseExtRef(value: unknown, path: string): string | null {
   if (value === null) return null
-  if (typeof value !== 'string' || value === '' || value.length > 200) throw invalidField(path, 'must be text of 1 to 200 characters')
+  if (typeof value !== 'string' || value === '' || value.length > 200)
+    throw invalidField(path, 'must be text of 1 to 200 characters')
   return cleanText(value, path)
 }
 
@@ -62,7 +71,8 @@ function parseLine(app: AppDescription, lines: LinesDescription, value: unknown,
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidField(path, 'must be an object')
   const given = value as Body
   for (const name of Object.keys(given)) {
-    if (!lines.fields.some((field) => field.name === name)) throw invalidField(`${path}.${name}`, 'is not a field of a line', 'unknown-field')
+    if (!lines.fields.some((field) => field.name === name))
+      throw invalidField(`${path}.${name}`, 'is not a field of a line', 'unknown-field')
   }
   const line: Line = {}
   for (const field of lines.fields) {
@@ -101,7 +111,8 @@ export function parseField(app: AppDescription, field: FieldDescription, value: 
     case 'instant':
       return parseInstant(value, path)
     case 'choice':
-      if (typeof value !== 'string' || !field.choices!.includes(value)) throw invalidField(path, `must be one of ${field.choices!.join(', ')}`)
+      if (typeof value !== 'string' || !field.choices!.includes(value))
+        throw invalidField(path, `must be one of ${field.choices!.join(', ')}`)
       return value
     case 'reference':
       return parseReference(app, value, path)
@@ -140,7 +151,8 @@ function parseDecimal(value: unknown, path: string): string {
 function parseInstant(value: unknown, path: string): string {
   const pattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
   const ms = typeof value === 'string' && pattern.test(value) ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(ms)) throw invalidField(path, 'must be an ISO 8601 time with an offset, such as "2026-03-01T09:30:00Z"')
+  if (Number.isNaN(ms))
+    throw invalidField(path, 'must be an ISO 8601 time with an offset, such as "2026-03-01T09:30:00Z"')
   return new Date(ms).toISOString()
 }
 

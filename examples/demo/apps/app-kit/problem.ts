@@ -21,7 +21,14 @@ export class RequestProblem extends Error {
 
   toJson(): string {
     const { status, code, message: detail } = this
-    return JSON.stringify({ type: `urn:problem:${code}`, title: titles[status] ?? 'Error', status, code, detail, ...this.members })
+    return JSON.stringify({
+      type: `urn:problem:${code}`,
+      title: titles[status] ?? 'Error',
+      status,
+      code,
+      detail,
+      ...this.members,
+    })
   }
 }
 

@@ -9,7 +9,9 @@ import { referencesTo } from './description.ts'
  */
 export function openDatabase(file: string, app: AppDescription): DatabaseSync {
   const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY')
+  db.exec(
+    'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY',
+  )
   db.exec('BEGIN IMMEDIATE')
   for (const object of app.objects) db.exec(objectSql(app, object))
   for (const object of app.objects) db.exec(referenceIndexesSql(app, object))
@@ -52,14 +54,17 @@ function objectSql(app: AppDescription, object: ObjectDescription): string {
 }
 
 function columnSql(app: AppDescription, field: FieldDescription): string {
-  const isInteger = field.kind === 'cents' || field.kind === 'integer' || (field.kind === 'reference' && app.idKind === 'integer')
+  const isInteger =
+    field.kind === 'cents' || field.kind === 'integer' || (field.kind === 'reference' && app.idKind === 'integer')
   const collation = field.unique ? ' COLLATE NOCASE' : ''
   return `"${field.name}" ${isInteger ? 'INTEGER' : 'TEXT'}${field.optional ? '' : ' NOT NULL'}${collation}`
 }
 
 function referenceIndexesSql(app: AppDescription, object: ObjectDescription): string {
   const references = referencesTo(app, object.name)
-  return references.map(({ table, field }) => `CREATE INDEX IF NOT EXISTS "${table}_${field}" ON "${table}" ("${field}");`).join('\n')
+  return references
+    .map(({ table, field }) => `CREATE INDEX IF NOT EXISTS "${table}_${field}" ON "${table}" ("${field}");`)
+    .join('\n')
 }
 
 const commonSql = `

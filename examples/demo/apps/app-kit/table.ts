@@ -4,7 +4,12 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { AppDescription, Id, Line, ObjectDescription, Row, Scalar } from './description.ts'
 import { referencesTo } from './description.ts'
 
-export type StoredRow = { readonly row: Row; readonly rev: number; readonly deleted: boolean; readonly writtenBy: string }
+export type StoredRow = {
+  readonly row: Row
+  readonly rev: number
+  readonly deleted: boolean
+  readonly writtenBy: string
+}
 type Columns = Record<string, Scalar>
 
 export class Table {
@@ -55,7 +60,14 @@ export class Table {
     )
     this.#sequence = db.prepare(`SELECT coalesce(max(sequence), 0) + 1 AS next FROM "${object.name}"`)
     this.#count = db.prepare(`SELECT count(*) AS count FROM "${object.name}" WHERE deleted = 0`)
-    this.#lines = object.lines && new LinesTable(db, object.lines.table, object.lines.fields.map((field) => field.name), object.lines.key)
+    this.#lines =
+      object.lines &&
+      new LinesTable(
+        db,
+        object.lines.table,
+        object.lines.fields.map((field) => field.name),
+        object.lines.key,
+      )
     this.#references = referencesTo(app, object.name).map(({ table, field, ofLines }) =>
       db.prepare(`SELECT 1 FROM "${table}" WHERE "${field}" = ?${ofLines ? '' : ' AND deleted = 0'} LIMIT 1`),
     )
@@ -96,7 +108,9 @@ export class Table {
     const columns = [this.object.idField, ...this.object.fields.map((field) => field.name)]
     const where = `deleted = 0 AND (${columns.map((name) => `"${name}" LIKE ?1 ESCAPE '\\'`).join(' OR ')})`
     const found = this.#db.prepare(`${this.#select} WHERE ${where} ORDER BY sequence DESC LIMIT ?2`).all(pattern, limit)
-    const { count } = this.#db.prepare(`SELECT count(*) AS count FROM "${this.object.name}" WHERE ${where}`).get(pattern) as { count: number }
+    const { count } = this.#db
+      .prepare(`SELECT count(*) AS count FROM "${this.object.name}" WHERE ${where}`)
+      .get(pattern) as { count: number }
     return { items: found.map((row) => this.#stored(row)!), total: count }
   }
 
@@ -166,7 +180,9 @@ class LinesTable {
     this.#fields = fields
     this.#read = db.prepare(`SELECT ${columns} FROM "${table}" WHERE document = ? ORDER BY "${key}"`)
     this.#clear = db.prepare(`DELETE FROM "${table}" WHERE document = ?`)
-    this.#insert = db.prepare(`INSERT INTO "${table}" (document, ${columns}) VALUES (?, ${fields.map(() => '?').join(', ')})`)
+    this.#insert = db.prepare(
+      `INSERT INTO "${table}" (document, ${columns}) VALUES (?, ${fields.map(() => '?').join(', ')})`,
+    )
   }
 
   read(document: Id): Line[] {
