@@ -55,6 +55,17 @@ export const ERROR_CODES = {
     manual: 'The request names an entity that the config does not declare.',
   },
   'intake.method': { handling: 'park', status: 405, manual: 'The path exists, but not with this method.' },
+  'intake.not-http': {
+    handling: 'park',
+    status: 400,
+    manual:
+      'What came over the connection is not a well-formed HTTP/1.1 request, or its headers are larger than 16 KiB. The connection is closed.',
+  },
+  'intake.timeout': {
+    handling: 'retry',
+    status: 408,
+    manual: 'The request did not arrive as a whole within the time allowed. Nothing was stored; send it again.',
+  },
   'intake.overloaded': {
     handling: 'retry',
     status: 503,

@@ -94,8 +94,8 @@ export interface BindingModel {
   readonly createNeeds: readonly Path[]
   readonly deletes: 'propagate' | 'ignore'
   /**
-   * The mapped native values of a record, flat. Fields that are not in the record are absent. For a part whose container is present, each
-   * element has its presence path (`lines[3]` = true) and its fields. Throws SyncError `mapping.record-shape` when the record cannot be read.
+   * The mapped native values of a record, flat. Fields that are not in the record are absent. For a part whose container is present
+   * (an empty or null one too) the container's own name is true (`lines` = true), and each element has its presence path (`lines[3]` = true) and its fields. Throws SyncError `mapping.record-shape` when the record cannot be read.
    */
   readonly flatten: (record: NativeRecord) => Image
   /** The inverse: nested native data from flat values. A part container named in the image is written as a whole array, in key order. */

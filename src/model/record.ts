@@ -1,3 +1,4 @@
+import type { JournalEntry } from './change.ts'
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
 import type { Fields, Image, Path, Value } from './value.ts'
 
@@ -108,6 +109,8 @@ export interface Lane {
   readonly own: readonly OwnWrite[]
   /** Number of the next op of this lane. */
   readonly nextOp: number
+  /** Journal position of the newest read or outcome folded here: an older one, met again after a restart, is skipped. */
+  readonly readSeq: JournalPosition
   /** When the app's state was last known for certain (a read, a token, a reply): the start of a blind write's exposure window. */
   readonly knownAtMs: number
 }
@@ -151,14 +154,14 @@ export interface HeldEntry {
   readonly object: ObjectId
   readonly nativeId: NativeId
   readonly entity: EntityName
-  /** creates: our open creates on this object. reference: a record that is not linked yet. operator: parked, waits for a person. */
-  readonly waitsOn: 'creates' | 'reference' | 'lane' | 'operator'
+  /** creates: our open creates on this object. reference: a record that is not linked yet. lane: a write or read under way. read: a hint whose record is to be read. operator: parked, waits for a person. */
+  readonly waitsOn: 'creates' | 'reference' | 'lane' | 'read' | 'operator'
   /** For creates: the canonical keys whose creates were open. For reference: `<entity>:<native id>`. */
   readonly waitsFor: readonly string[]
   readonly code: string | null
   readonly message: string | null
   readonly sinceMs: number
-  readonly entry: import('./change.ts').JournalEntry
+  readonly entry: JournalEntry
 }
 
 /** A value that lost, kept whole. */

@@ -87,24 +87,36 @@ function normalDecimal(text: string): string {
 }
 
 /**
- * JSON text of any plain data that holds values; an integer beyond 2^53 is tagged. Plain JSON.stringify is tried first, because such
- * integers are rare and a replacer is several times slower.
+ * JSON text of any plain data that holds values; an integer beyond 2^53 is tagged, and what an application sent that looks like the tag is
+ * escaped. Plain JSON.stringify is tried first, because such integers are rare and a replacer is several times slower.
  */
 export function encodeData(data: unknown): string {
   try {
-    return JSON.stringify(data)
+    const text = JSON.stringify(data)
+    return text?.includes('$int64"') ? JSON.stringify(data, tagInt64) : text
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    return JSON.stringify(data, (_key, value) => (typeof value === 'bigint' ? { $int64: String(value) } : value))
+    return JSON.stringify(data, tagInt64)
   }
 }
 
 /** The inverse of `encodeData`. */
 export function decodeData(text: string): unknown {
-  return text.includes('"$int64"') ? JSON.parse(text, reviveInt64) : JSON.parse(text)
+  return text.includes('$int64"') ? JSON.parse(text, reviveInt64) : JSON.parse(text)
+}
+
+function tagInt64(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return { $int64: String(value) }
+  return renameKeys(value, /^\$+int64$/, (key) => '$' + key)
 }
 
 function reviveInt64(_key: string, value: unknown): unknown {
   const tagged = typeof value === 'object' && value !== null && '$int64' in value && typeof value.$int64 === 'string'
-  return tagged ? BigInt(value.$int64 as string) : value
+  return tagged ? BigInt(value.$int64 as string) : renameKeys(value, /^\$\$+int64$/, (key) => key.slice(1))
+}
+
+function renameKeys(value: unknown, pattern: RegExp, rename: (key: string) => string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  if (!Object.keys(value).some((key) => pattern.test(key))) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [pattern.test(key) ? rename(key) : key, member]))
 }

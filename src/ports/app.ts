@@ -88,7 +88,7 @@ export interface WriteOp {
 
 /**
  * Where our writes go. `write` resolves with one outcome per op, same length and order, whatever happened: a rejection counts as `unknown` for all of
- * them. No op may be applied after `write` resolved with another outcome than `unknown`. At most `capabilities.batchMax` ops a call and
+ * them. `deadlineMs` is how long it may take; what has no answer by then is `unknown`. No op may be applied after `write` resolved with another outcome than `unknown`. At most `capabilities.batchMax` ops a call and
  * `capabilities.concurrency` calls at once; never two ops of one record at once.
  */
 export interface Target extends AsyncDisposable {

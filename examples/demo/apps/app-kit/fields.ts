@@ -148,11 +148,16 @@ function parseDecimal(value: unknown, path: string): string {
   return `${match[1]}.${(match[2] ?? '').padEnd(2, '0')}`
 }
 
+/** 30 February is refused here: `Date` would take it for 2 March. */
 function parseInstant(value: unknown, path: string): string {
-  const pattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
-  const ms = typeof value === 'string' && pattern.test(value) ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(ms))
+  const pattern = /^((?:19|20|21)\d\d-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
+  const match = typeof value === 'string' ? pattern.exec(value) : null
+  const day = match ? Date.parse(match[1]!) : Number.NaN
+  const isDay = !Number.isNaN(day) && new Date(day).toISOString().startsWith(match![1]!)
+  const ms = isDay ? Date.parse(match![0]) : Number.NaN
+  if (Number.isNaN(ms)) {
     throw invalidField(path, 'must be an ISO 8601 time with an offset, such as "2026-03-01T09:30:00Z"')
+  }
   return new Date(ms).toISOString()
 }
 

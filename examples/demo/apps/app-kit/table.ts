@@ -79,7 +79,7 @@ export class Table {
 
   isLive(id: Id): boolean {
     const columns = this.#byId.get(id)
-    return columns !== undefined && columns['deleted'] === 0
+    return columns !== undefined && columns.deleted === 0
   }
 
   /** Live rows in the order of their ids. */
@@ -153,7 +153,7 @@ export class Table {
     if (columns === undefined) return undefined
     const values = columns as Columns
     const rev = values[this.#app.names.rev] as number
-    return { row: this.#row(values), rev, deleted: values['deleted'] === 1, writtenBy: values['written_by'] as string }
+    return { row: this.#row(values), rev, deleted: values.deleted === 1, writtenBy: values.written_by as string }
   }
 
   /** Members in the order in which the application shows them: id, fields, lines, rev, time, external reference. */

@@ -1,0 +1,185 @@
+import { SyncError } from '../errors/index.ts'
+import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
+import { type AppId, asAppId, type EntityName, type ObjectId } from '../model/ids.ts'
+import type { AppConnector, AppDefinition, AppDescription, AppHandle, BindingSpec, HubLimits } from './app.ts'
+import { LIMITS } from './app.ts'
+import { compileEntity, type EntityContext } from './compile-entity.ts'
+import { digest } from './digest.ts'
+import type { SyncDefinition } from './entity.ts'
+import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
+
+const hubBrand = Symbol.for('latchwork.HubDefinition')
+
+export interface HubConfig {
+  /** Every application by the name under which it stands in `sync`, in the cross-reference and in the log. */
+  readonly apps: Readonly<Record<string, AppHandle>>
+  readonly sync: readonly SyncDefinition[]
+  readonly limits?: Partial<HubLimits>
+}
+
+/** The config, checked and compiled: everything that the engine and the connectors need, as data and pure functions. */
+export interface HubDefinition {
+  readonly model: HubModel
+  readonly apps: ReadonlyMap<AppId, AppDefinition>
+  readonly limits: HubLimits
+}
+
+/** Checks a config and compiles it. Throws SyncError `config.*`, which names the place, the reason and the next step. */
+export function defineHub(config: HubConfig): HubDefinition {
+  checkKeys('defineHub', config, ['apps', 'sync', 'limits'])
+  const limits = readLimits(config.limits)
+  const connectors = readApps(config.apps)
+  const syncs = readSyncs(config.sync)
+  const bindings = readBindings(syncs, connectors)
+  const descriptions = describeApps(connectors, bindings, limits)
+  checkListens(descriptions)
+  const context: EntityContext = { descriptions, entityNames: new Set(syncs.map((sync) => sync.entity.name)) }
+  const entities = new Map<EntityName, EntityModel>()
+  for (const sync of syncs) {
+    const model = compileEntity(sync, context)
+    entities.set(model.name, model)
+  }
+  const definition: HubDefinition = {
+    model: hubModel(entities),
+    apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
+    limits,
+  }
+  return Object.defineProperty(definition, hubBrand, { value: true })
+}
+
+/** Whether a value came from `defineHub`, also from another copy of the package. */
+export const isHubDefinition = (value: unknown): value is HubDefinition =>
+  typeof value === 'object' && value !== null && hubBrand in value
+
+function readLimits(given: unknown): HubLimits {
+  if (given === undefined) return LIMITS
+  checkKeys('limits', given, Object.keys(LIMITS))
+  for (const [name, value] of Object.entries(given as object)) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      refuse(`limits.${name}`, `${String(value)} is not a whole number above 0`, 'Give one, or leave it out.')
+    }
+  }
+  return { ...LIMITS, ...(given as Partial<HubLimits>) }
+}
+
+function readApps(given: unknown): ReadonlyMap<AppId, AppConnector> {
+  if (!isPlainObject(given)) refuse('apps', 'the applications are missing', 'Give apps: { name: http({ ... }) }.')
+  const connectors = new Map<AppId, AppConnector>()
+  for (const [name, handle] of Object.entries(given)) {
+    checkCanonicalName('apps', name)
+    const connector = isPlainObject(handle) ? (handle.connector as AppConnector | undefined) : undefined
+    if (typeof connector?.describe !== 'function') {
+      refuse(`apps.${name}`, 'this is not an application', 'Give what http({ ... }) or another connector returns.')
+    }
+    for (const [other, known] of connectors) {
+      if (known === connector) refuse(`apps.${name}`, `it is the same application as apps.${other}`, 'Name each once.')
+    }
+    connectors.set(asAppId(name), connector)
+  }
+  return connectors
+}
+
+function readSyncs(given: unknown): readonly SyncDefinition[] {
+  if (!Array.isArray(given)) refuse('sync', 'a list is needed', 'Give sync: [sync(entity, { app: ... }), ...].')
+  const names = new Set<string>()
+  for (const [i, sync] of (given as unknown[]).entries()) {
+    if (!isPlainObject(sync) || sync.kind !== 'sync') {
+      refuse(`sync[${i}]`, 'this is not a sync', 'Give what sync(entity, { app: ... }) returns.')
+    }
+    const { name } = (sync as unknown as SyncDefinition).entity
+    if (names.has(name))
+      refuse(
+        `sync[${i}]`,
+        `the entity '${name}' is there already`,
+        'Name each entity once; put all its applications into one sync.',
+      )
+    names.add(name)
+  }
+  return given as SyncDefinition[]
+}
+
+function readBindings(
+  syncs: readonly SyncDefinition[],
+  connectors: ReadonlyMap<AppId, AppConnector>,
+): ReadonlyMap<AppId, readonly BindingSpec[]> {
+  const byApp = new Map<AppId, BindingSpec[]>([...connectors.keys()].map((app) => [app, []]))
+  for (const sync of syncs) {
+    for (const [name, spec] of Object.entries(sync.bindings)) {
+      const where = `${sync.entity.name}.${name}`
+      const connector = connectors.get(asAppId(name))
+      if (connector === undefined) refuseUnknown(where, 'an application of this hub', name, [...connectors.keys()])
+      if (connector !== spec.connector) refuseOwner(where, name, spec, connectors)
+      byApp.get(asAppId(name))?.push(spec)
+    }
+  }
+  return byApp
+}
+
+function refuseOwner(
+  where: string,
+  name: string,
+  spec: BindingSpec,
+  connectors: ReadonlyMap<AppId, AppConnector>,
+): never {
+  const owner = [...connectors].find(([, connector]) => connector === spec.connector)?.[0]
+  const reason =
+    owner === undefined
+      ? `'${spec.object}' belongs to an application that is not in apps`
+      : `'${spec.object}' belongs to the application ${owner}`
+  const next =
+    owner === undefined ? 'Add that application to apps.' : `Write ${owner}: there, or bind an object of ${name}.`
+  refuse(where, reason, next)
+}
+
+function describeApps(
+  connectors: ReadonlyMap<AppId, AppConnector>,
+  bindings: ReadonlyMap<AppId, readonly BindingSpec[]>,
+  limits: HubLimits,
+): ReadonlyMap<AppId, AppDescription> {
+  const descriptions = new Map<AppId, AppDescription>()
+  for (const [app, connector] of connectors) {
+    descriptions.set(app, connector.describe(app, bindings.get(app) ?? [], limits))
+  }
+  return descriptions
+}
+
+function checkListens(descriptions: ReadonlyMap<AppId, AppDescription>): void {
+  const owners = new Map<string, string>()
+  for (const [app, { listens }] of descriptions) {
+    for (const path of listens) {
+      const owner = owners.get(path)
+      if (owner !== undefined)
+        refuse(`apps.${app}`, `the path ${path} already belongs to ${owner}`, 'Give each webhook its own path.')
+      owners.set(path, app)
+    }
+  }
+}
+
+function hubModel(entities: ReadonlyMap<EntityName, EntityModel>): HubModel {
+  const bindings = new Map<AppId, Map<ObjectId, BindingModel[]>>()
+  for (const entity of entities.values()) {
+    for (const binding of entity.bindings.values()) {
+      const objects = bindings.get(binding.app) ?? new Map<ObjectId, BindingModel[]>()
+      bindings.set(binding.app, objects)
+      objects.set(binding.object, [...(objects.get(binding.object) ?? []), binding])
+    }
+  }
+  const none: readonly BindingModel[] = []
+  return {
+    entities,
+    bindingsOf: (app, object) => bindings.get(app)?.get(object) ?? none,
+    mappingVersion: digest([...entities.values()].map((entity) => `${entity.name} ${entity.mappingVersion}`)),
+  }
+}
+
+/** Reads what a config module exports, for `latchwork start`. */
+export function hubOf(exported: unknown, file: string): HubDefinition {
+  if (isHubDefinition(exported)) return exported
+  throw new SyncError(
+    'config.not-a-hub',
+    `${file} has no default export that defineHub({ ... }) made. Add: export default defineHub({ ... })`,
+    {
+      place: { file },
+    },
+  )
+}

@@ -1,0 +1,137 @@
+import type { Value } from '../model/value.ts'
+import type { CheckedFields, CheckedParts, EntityTypes, NativeAt, NativeName, Valid } from './checked.ts'
+
+/** The forms in which a config maps one field, as plain data. Each is built by a function of the same name. */
+
+declare const of: unique symbol
+
+/** `readOnly('mail')`: the application tells us, we never write it. */
+export interface ReadOnly<Form> {
+  readonly mapping: 'readOnly'
+  readonly form: Form
+}
+
+/** `writeOnly('stock_on_hand')`: we write it; what the application says of it is not a change. */
+export interface WriteOnly<Form> {
+  readonly mapping: 'writeOnly'
+  readonly form: Form
+}
+
+/** `derived(['first', 'last'], (row) => ...)`: computed from what the application tells us. */
+export interface Derived<Natives extends readonly string[], Row, Out> {
+  readonly mapping: 'derived'
+  readonly natives: Natives
+  readonly compute: (row: never) => Out
+  readonly [of]?: Row
+}
+
+export interface Key<Name extends string> {
+  readonly kind: 'key'
+  readonly fields: readonly Name[]
+}
+
+export interface Latest {
+  readonly kind: 'latest'
+  readonly skewMs: number
+}
+
+export interface Prefer<App extends string> {
+  readonly kind: 'prefer'
+  readonly apps: readonly App[]
+}
+
+/** The value comes from this application only: its changes are taken, nothing is written to it. */
+export const readOnly = <const Form>(form: Form): ReadOnly<Form> => ({ mapping: 'readOnly', form })
+
+/** The value is written to this application only: what it says of it is not a change. */
+export const writeOnly = <const Form>(form: Form): WriteOnly<Form> => ({ mapping: 'writeOnly', form })
+
+/**
+ * The value is computed from one or more native fields and never written back. Write the type of the parameter down: it is checked
+ * against the application's records.
+ */
+export const derived = <const Natives extends readonly string[], Row, Out>(
+  natives: Natives,
+  compute: (row: Row) => Out,
+): Derived<Natives, Row, Out> => ({ mapping: 'derived', natives, compute: compute as (row: never) => Out })
+
+/** The canonical fields that together tell that two records of different applications are the same thing. */
+export const key = <const Name extends string>(...fields: readonly [Name, ...Name[]]): Key<Name> => ({
+  kind: 'key',
+  fields,
+})
+
+/** Source times closer than this are taken as equal: clocks of applications differ by about as much. */
+const SKEW_MS = 1_000
+
+/** The later change stands, by the applications' own times; within `skewMs` the order of the applications in `sync` decides. */
+export const latest = (options: { readonly skewMs?: number } = {}): Latest => ({
+  kind: 'latest',
+  skewMs: options.skewMs ?? SKEW_MS,
+})
+
+/** The change of the application named first stands; among those not named, the later one. */
+export const prefer = <App extends string = never>(...apps: readonly NoInfer<App>[]): Prefer<App> => ({
+  kind: 'prefer',
+  apps,
+})
+
+/** The least that is asked of a mapping, so that its literal type is always inferred; the check says the rest. */
+// biome-ignore lint/complexity/noBannedTypes: `{}` here means "any other value"; one refused value would garble every message.
+type Loose = string | readonly [string | readonly string[], unknown] | {} | null | undefined
+export type LooseFields = Readonly<Record<string, Loose>>
+export type LooseParts = Readonly<Record<string, Loose>>
+export type NoParts = Record<never, never>
+
+/** What a binding says of the mapping, checked against the entity and the application's records. */
+export interface TypedMapping<Types extends EntityTypes, Row, F, P> {
+  /** The native field with the application's own id of a record. */
+  readonly id: NativeName<Row>
+  /** Needed only where no row type says it. */
+  readonly idType?: 'text' | 'number'
+  /**
+   * Canonical field: `'native'` where the types are equal, `['native', codec]`, `[['first', 'last'], codec]`, `readOnly(...)`, `writeOnly(...)` or
+   * `derived([...], fn)`. Only the fields that this application has.
+   */
+  readonly fields: Valid<F, CheckedFields<F, Types['fields'], Row>>
+  /** `lines: { from: 'lines', key: 'line_no', fields: { ... } }`: the native array of a part, and the field of its elements that holds the key. */
+  readonly parts?: Valid<P, CheckedParts<P, Types['parts'], Row>>
+  /** Native values that only a create is given, for fields that the application needs and no other application supplies. */
+  readonly onCreate?: { readonly [N in NativeName<Row>]?: NativeAt<Row, N> }
+  /** false: the hub never creates records here. */
+  readonly createHere?: boolean
+  /** false: a record that appears here and matches nothing does not become a record elsewhere. */
+  readonly adoptHere?: boolean
+  /** ignore: a delete here is not carried to the others. */
+  readonly deletes?: 'propagate' | 'ignore'
+}
+
+/** What a binding says besides its connector's own options. */
+export interface MappingOptions {
+  readonly id: string
+  readonly idType?: 'text' | 'number'
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly parts?: Readonly<Record<string, PartOptions>>
+  readonly onCreate?: Readonly<Record<string, Value>>
+  readonly createHere?: boolean
+  readonly adoptHere?: boolean
+  readonly deletes?: 'propagate' | 'ignore'
+}
+
+export interface PartOptions {
+  readonly from: string
+  readonly key: string
+  readonly keyType?: 'text' | 'number'
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export const MAPPING_KEYS = [
+  'id',
+  'idType',
+  'fields',
+  'parts',
+  'onCreate',
+  'createHere',
+  'adoptHere',
+  'deletes',
+] as const satisfies readonly (keyof MappingOptions)[]

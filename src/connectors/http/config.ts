@@ -1,0 +1,482 @@
+import type { AppConnector, AppDescription, AppHandle, BindingSpec, HubLimits } from '../../config/app.ts'
+import type { EntityTypes, MappedOf, NativeName, RowOf } from '../../config/checked.ts'
+import type { Binding } from '../../config/entity.ts'
+import {
+  type LooseFields,
+  type LooseParts,
+  MAPPING_KEYS,
+  type MappingOptions,
+  type NoParts,
+  type TypedMapping,
+} from '../../config/mapping.ts'
+import { checkKeys, checkNativeName, isPlainObject, refuse, refuseUnknown } from '../../config/refuse.ts'
+import { nativeKindOf, nativeNames } from '../../config/row.ts'
+import type { Capabilities } from '../../model/capabilities.ts'
+import { type AppId, asObjectId } from '../../model/ids.ts'
+import type {
+  ConfigText,
+  HttpAppOptions,
+  HttpAuth,
+  HttpPlace,
+  HttpPoll,
+  HttpResource,
+  HttpVerify,
+  HttpWebhook,
+} from './options.ts'
+
+/** How an HTTP application is described in a config. Everything here becomes plain data (`HttpAppOptions`). */
+
+export interface HttpOptions {
+  readonly baseUrl: ConfigText
+  readonly auth?: HttpAuth
+  /** Sent with every request. Secrets belong into `auth`. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Name of the header that takes the key of a write, where resources say that they honour one. */
+  readonly idempotencyHeader?: string
+  readonly requestTimeoutMs?: number
+  /** Requests to this application at once. */
+  readonly connectionsMax?: number
+  /** The longest time that the application, or a proxy before it, may still apply a request that we gave up on. */
+  readonly fenceMs?: number
+}
+
+const HTTP_KEYS = [
+  'baseUrl',
+  'auth',
+  'headers',
+  'idempotencyHeader',
+  'requestTimeoutMs',
+  'connectionsMax',
+  'fenceMs',
+] as const satisfies readonly (keyof HttpOptions)[]
+
+/** The version of a record in the ETag header: equality only, unless it is declared to grow with every change. */
+export interface EtagVersion {
+  readonly in: 'etag'
+  readonly ordered: boolean
+}
+
+/** The version of a record in a field that does not grow with every change (a hash, a random text). */
+export interface FieldVersion {
+  readonly in: 'field'
+  readonly field: string
+  readonly ordered: boolean
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: nothing is known of the records of this application.
+type AnyRow = any
+
+export interface ResourceOptions<Name extends string = string> {
+  /** The field whose number grows with every change of the record, or `etag()`. Without one, records are compared by content alone. */
+  readonly version?: Name | EtagVersion | FieldVersion
+  /** The field that keeps the hub's id of a record, and the query parameter that finds by it (the same name unless given; null: none). */
+  readonly externalId?: Name | { readonly field: Name; readonly findParam?: string | null }
+  /** The field with the time of the last change, for the policy `latest`. */
+  readonly updatedAt?: Name
+  readonly updateMethod?: 'patch' | 'put'
+  /** The application refuses a write whose If-Match is not the record's version. Say it only where it is so: it is what edits are kept by. */
+  readonly conditional?: boolean
+  /** Writes for which the application honours the idempotency key. */
+  readonly idempotency?: 'all' | 'create' | 'none'
+  readonly notify?: HttpWebhook
+  readonly poll?: PollOptions
+  /** Replies to writes do not carry the record. */
+  readonly replyImage?: boolean
+  /** R2: a read sees an own earlier write at once; R1: only after a while; R0: records cannot be read. */
+  readonly read?: 'R2' | 'R1' | 'R0'
+  /** The name of the object in the cross-reference; the path without its slashes unless given. */
+  readonly object?: string
+}
+
+const RESOURCE_KEYS = [
+  'version',
+  'externalId',
+  'updatedAt',
+  'updateMethod',
+  'conditional',
+  'idempotency',
+  'notify',
+  'poll',
+  'replyImage',
+  'read',
+  'object',
+] as const satisfies readonly (keyof ResourceOptions)[]
+
+export interface HttpApp extends AppHandle {
+  /**
+   * A resource of this application bound to the entity of the `sync` around it. `row` says what its records look like: a zod object
+   * or `rowOf<Row>()`; without it native names and types are not checked by the compiler.
+   */
+  resource<Types extends EntityTypes, R, const F extends LooseFields, const P extends LooseParts = NoParts>(
+    path: string,
+    row: R,
+    options: ResourceOptions<NativeName<RowOf<R>>> & TypedMapping<NoInfer<Types>, RowOf<R>, F, P>,
+  ): Binding<Types, MappedOf<F, P>>
+  resource<Types extends EntityTypes, const F extends LooseFields, const P extends LooseParts = NoParts>(
+    path: string,
+    options: ResourceOptions & TypedMapping<NoInfer<Types>, AnyRow, F, P>,
+  ): Binding<Types, MappedOf<F, P>>
+}
+
+/** An application that is spoken to over HTTP: REST calls out, webhooks or polling in. */
+export function http(options: HttpOptions): HttpApp {
+  checkKeys('http()', options, HTTP_KEYS)
+  checkText('http().baseUrl', options.baseUrl)
+  const connector: AppConnector = {
+    kind: 'http',
+    describe: (app, bindings, limits) => describe(app, options, bindings, limits),
+  }
+  return { connector, resource: (path: string, ...rest: unknown[]) => resource(connector, path, rest) }
+}
+
+/** One resource of the application bound to an entity: where it is, what it can do, and how its fields map. */
+function resource(connector: AppConnector, path: string, rest: readonly unknown[]): Binding<never, never> {
+  const where = `resource(${JSON.stringify(path)})`
+  if (typeof path !== 'string' || !/^\/[^?#\s]*[^/?#\s]$/.test(path)) {
+    refuse(
+      where,
+      'the path is not one below the base URL',
+      "Give '/customers', without a query and without a slash at the end.",
+    )
+  }
+  const [row, options] = rest.length > 1 ? rest : [undefined, rest[0]]
+  checkKeys(where, options, [...RESOURCE_KEYS, ...MAPPING_KEYS])
+  const native = options as ResourceOptions & MappingOptions
+  const object = native.object ?? path.slice(1)
+  checkNativeName(`${where}.object`, object)
+  const spec: BindingSpec = { connector, object: asObjectId(object), row, mapping: native, native: { ...native, path } }
+  return { spec } as Binding<never, never>
+}
+
+type NativeOptions = ResourceOptions & MappingOptions & { readonly path: string }
+
+function describe(app: AppId, given: HttpOptions, bindings: readonly BindingSpec[], limits: HubLimits): AppDescription {
+  const where = `apps.${app}`
+  const resources = new Map<string, HttpResource>()
+  for (const spec of bindings) {
+    const made = readResource(`${where}${(spec.native as NativeOptions).path}`, spec)
+    const known = resources.get(made.object)
+    if (known !== undefined && JSON.stringify(known) !== JSON.stringify(made)) {
+      refuse(`${where}.${made.object}`, 'two entities share it, but its options differ', 'Give both the same options.')
+    }
+    resources.set(made.object, made)
+  }
+  const options: HttpAppOptions = {
+    app,
+    baseUrl: given.baseUrl,
+    auth: given.auth ?? null,
+    headers: { ...given.headers },
+    idempotencyHeader: given.idempotencyHeader ?? 'Idempotency-Key',
+    requestTimeoutMs: positive(`${where}.requestTimeoutMs`, given.requestTimeoutMs, 10_000),
+    connectionsMax: positive(`${where}.connectionsMax`, given.connectionsMax, 32),
+    bodyBytesMax: limits.bodyBytesMax,
+    fenceMs: positive(`${where}.fenceMs`, given.fenceMs, 60_000),
+    resources: [...resources.values()],
+  }
+  return {
+    definition: { kind: 'http', options },
+    capabilities: new Map(options.resources.map((made) => [made.object, capabilitiesOf(options, made)])),
+    listens: options.resources.flatMap((made) => (made.notify === null ? [] : [made.notify.path])),
+  }
+}
+
+function readResource(where: string, spec: BindingSpec): HttpResource {
+  const given = spec.native as NativeOptions
+  const field = (name: string, key: string): string => {
+    checkNativeName(`${where}.${name}`, key)
+    if (nativeKindOf(spec.row, key) === 'missing') {
+      refuseUnknown(`${where}.${name}`, "a field of this application's records", key, nativeNames(spec.row))
+    }
+    return key
+  }
+  const version = readVersion(where, given.version, field)
+  const conditional = given.conditional ?? false
+  if (conditional && version === null) {
+    refuse(
+      `${where}.conditional`,
+      'there is no version to write against',
+      "Name it: version: 'rev', or version: etag().",
+    )
+  }
+  return {
+    object: spec.object,
+    path: given.path,
+    id: field('id', given.id),
+    idType: idTypeOf(where, given, spec.row),
+    version,
+    externalId: readExternalId(given.externalId, field),
+    updatedAt: given.updatedAt === undefined ? null : field('updatedAt', given.updatedAt),
+    updateMethod: oneOf(`${where}.updateMethod`, given.updateMethod, ['patch', 'put']),
+    conditional,
+    idempotency: oneOf(`${where}.idempotency`, given.idempotency, ['none', 'create', 'all']),
+    notify: given.notify ?? null,
+    poll: given.poll === undefined ? null : readPoll(`${where}.poll`, given.path, given.poll),
+    replyImage: given.replyImage ?? true,
+    read: oneOf(`${where}.read`, given.read, ['R2', 'R1', 'R0']),
+  }
+}
+
+type Field = (name: string, key: string) => string
+
+function readVersion(where: string, given: ResourceOptions['version'], field: Field): HttpResource['version'] {
+  if (given === undefined) return null
+  if (typeof given === 'string') return { in: 'field', field: field('version', given), ordered: true }
+  if (!isPlainObject(given) || (given.in !== 'etag' && given.in !== 'field')) {
+    refuse(`${where}.version`, 'this is not a version', "Give the name of a field, unordered('field') or etag().")
+  }
+  return given.in === 'etag'
+    ? { in: 'etag', ordered: given.ordered }
+    : { in: 'field', field: field('version', given.field), ordered: given.ordered }
+}
+
+function readExternalId(given: ResourceOptions['externalId'], field: Field): HttpResource['externalId'] {
+  if (given === undefined) return null
+  const name = field('externalId', typeof given === 'string' ? given : given.field)
+  const findParam = typeof given === 'string' ? undefined : given.findParam
+  return { field: name, findParam: findParam === undefined ? name : findParam }
+}
+
+function idTypeOf(where: string, given: NativeOptions, row: unknown): 'text' | 'number' {
+  const kind = nativeKindOf(row, given.id)
+  if (kind === 'text' || kind === 'number') return kind
+  if (kind === 'other')
+    refuse(`${where}.id`, `'${given.id}' is neither text nor a number`, 'Name the field with the id.')
+  return oneOf(`${where}.idType`, given.idType, ['text', 'number'])
+}
+
+/** The value given, or the first of the list; anything else is refused. */
+function oneOf<const T extends string>(where: string, given: T | undefined, known: readonly [T, ...T[]]): T {
+  if (given === undefined) return known[0]
+  if (!known.includes(given)) refuseUnknown(where, 'a choice here', String(given), known)
+  return given
+}
+
+function positive(where: string, given: number | undefined, otherwise: number): number {
+  if (given === undefined) return otherwise
+  if (!Number.isSafeInteger(given) || given < 1)
+    refuse(where, `${String(given)} is not a whole number above 0`, 'Give one.')
+  return given
+}
+
+function checkText(where: string, given: unknown): void {
+  if (typeof given === 'string' && given !== '') return
+  if (isPlainObject(given) && typeof given.env === 'string') return
+  refuse(where, 'a text is needed', "Give it, or env('NAME') for what stands in the environment.")
+}
+
+/** What an application can do, in the letters of docs/protocol.md section 1. Only what the options declare is relied on. */
+export function capabilitiesOf(options: HttpAppOptions, resource: HttpResource): Capabilities {
+  const { version, externalId, idempotency, notify, poll } = resource
+  const fullNotify = notify !== null && !notify.idOnly
+  return {
+    feed: notify !== null ? 'F2' : poll !== null ? 'F1' : 'none',
+    token: version === null ? 'T0' : version.ordered ? 'T2' : 'T1',
+    condition: resource.conditional ? 'C2' : 'C0',
+    create: idempotency !== 'none' ? 'K2' : externalId?.findParam != null ? 'K1' : 'K0',
+    mark: 'M0',
+    image: fullNotify || (notify === null && poll !== null) ? 'I2' : 'I0',
+    read: resource.read,
+    correlation: externalId !== null,
+    idempotency,
+    reply: {
+      token: version !== null && (version.in === 'etag' || resource.replyImage),
+      image: resource.replyImage,
+    },
+    batchMax: 1,
+    concurrency: options.connectionsMax,
+    atomicGroups: false,
+    fenceMs: options.fenceMs,
+  }
+}
+
+/** `Authorization: Bearer <token>`: on requests to the application, or on its webhooks. */
+export function bearer(token: ConfigText): { readonly kind: 'bearer'; readonly token: ConfigText } {
+  checkText('bearer()', token)
+  return { kind: 'bearer', token }
+}
+
+/** `Authorization: Basic ...`: on requests to the application, or on its webhooks. */
+export function basic(
+  user: ConfigText,
+  password: ConfigText,
+): { readonly kind: 'basic'; readonly user: ConfigText; readonly password: ConfigText } {
+  checkText('basic() user', user)
+  checkText('basic() password', password)
+  return { kind: 'basic', user, password }
+}
+
+/** A secret in a header of its own: on requests to the application, or on its webhooks. */
+export function apiKey(
+  header: string,
+  value: ConfigText,
+): { readonly kind: 'api-key'; readonly header: string; readonly value: ConfigText } {
+  checkHeader('apiKey()', header)
+  checkText('apiKey()', value)
+  return { kind: 'api-key', header: header.toLowerCase(), value }
+}
+
+/** Notifications are taken from anybody who can reach the hub. Only for a network that you trust. */
+export const unverified = (): { readonly kind: 'none' } => ({ kind: 'none' })
+
+export interface HmacOptions {
+  readonly header: string
+  /** One secret, or two while a rotation is under way: either is right. */
+  readonly secret: ConfigText | readonly ConfigText[]
+  /** Text before the signature, for example `sha256=`. */
+  readonly prefix?: string
+  readonly algorithm?: 'sha256' | 'sha1' | 'sha512'
+  readonly encoding?: 'hex' | 'base64'
+  /** The header with the time of signing, when `<time>.<body>` is signed, and how old it may be. */
+  readonly timestamp?: string | { readonly header: string; readonly toleranceMs?: number; readonly separator?: string }
+}
+
+/** A clock of a sender may be off by this much, and a resend signs anew; what is older may be a replay. */
+const TOLERANCE_MS = 300_000
+
+/** A signature over the raw body. */
+export function hmac(options: HmacOptions): Extract<HttpVerify, { readonly kind: 'hmac' }> {
+  checkKeys('hmac()', options, ['header', 'secret', 'prefix', 'algorithm', 'encoding', 'timestamp'])
+  checkHeader('hmac().header', options.header)
+  const secrets = (Array.isArray(options.secret) ? options.secret : [options.secret]) as readonly ConfigText[]
+  if (secrets.length === 0) refuse('hmac().secret', 'there is no secret', "Give env('NAME').")
+  for (const secret of secrets) checkText('hmac().secret', secret)
+  return {
+    kind: 'hmac',
+    header: options.header.toLowerCase(),
+    prefix: options.prefix ?? '',
+    algorithm: oneOf('hmac().algorithm', options.algorithm, ['sha256', 'sha1', 'sha512']),
+    encoding: oneOf('hmac().encoding', options.encoding, ['hex', 'base64']),
+    secrets,
+    timestamp: readTimestamp(options.timestamp),
+  }
+}
+
+function readTimestamp(given: HmacOptions['timestamp']): Extract<HttpVerify, { readonly kind: 'hmac' }>['timestamp'] {
+  if (given === undefined) return null
+  if (typeof given !== 'string') checkKeys('hmac().timestamp', given, ['header', 'toleranceMs', 'separator'])
+  const options = typeof given === 'string' ? { header: given } : given
+  checkHeader('hmac().timestamp', options.header)
+  return {
+    header: options.header.toLowerCase(),
+    toleranceMs: positive('hmac().timestamp.toleranceMs', options.toleranceMs, TOLERANCE_MS),
+    separator: options.separator ?? '.',
+  }
+}
+
+function checkHeader(where: string, name: unknown): void {
+  if (typeof name === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return
+  refuse(where, `${JSON.stringify(name)} cannot be the name of a header`, "Give one such as 'X-Signature'.")
+}
+
+/** A place in a notification: `header('X-Event-Id')`, or a dotted name in the body. */
+export const header = (name: string): HttpPlace => {
+  checkHeader('header()', name)
+  return { in: 'header', name: name.toLowerCase() }
+}
+
+export type PlaceOptions = string | HttpPlace
+
+const placeOf = (given: PlaceOptions): HttpPlace => (typeof given === 'string' ? { in: 'body', path: given } : given)
+
+export interface WebhookOptions {
+  /** How the sender proves who it is. `unverified()` says that it does not. */
+  readonly verify: HttpVerify
+  /** Where the record stands in the body (dotted); the body itself unless given. A list there holds several records. */
+  readonly record?: string
+  /** The body names the record only; it is then read from the application. */
+  readonly idOnly?: boolean
+  /** The sender's id of a delivery, so that one sent again is not handled again. */
+  readonly deliveryId?: PlaceOptions
+  /** How a deletion is told: the place, and what stands there then (a text, several, or true). */
+  readonly deleted?: { readonly at: PlaceOptions; readonly equals: string | boolean | readonly (string | boolean)[] }
+  /** Status of the acknowledgement, which is sent once the notification is durable. */
+  readonly ackStatus?: 200 | 202 | 204
+}
+
+/** A path of the hub on which the application tells of changes. */
+export function webhook(path: string, options: WebhookOptions): HttpWebhook {
+  const where = `webhook(${JSON.stringify(path)})`
+  if (typeof path !== 'string' || !/^\/[^?#\s]+$/.test(path))
+    refuse(where, 'this is not a path', "Give one such as '/hooks/customers'.")
+  checkKeys(where, options, ['verify', 'record', 'idOnly', 'deliveryId', 'deleted', 'ackStatus'])
+  const { verify, record, idOnly, deliveryId, deleted, ackStatus } = options
+  if (!isPlainObject(verify))
+    refuse(where, 'it does not say how the sender proves who it is', 'Give verify: hmac({ ... }), or unverified().')
+  if (deleted !== undefined) checkKeys(`${where}.deleted`, deleted, ['at', 'equals'])
+  if (ackStatus !== undefined && ![200, 202, 204].includes(ackStatus))
+    refuse(where, `${ackStatus} does not acknowledge`, 'Give 200, 202 or 204.')
+  return {
+    path,
+    verify,
+    record: record ?? '',
+    idOnly: idOnly ?? false,
+    deliveryId: deliveryId === undefined ? null : placeOf(deliveryId),
+    deleted:
+      deleted === undefined
+        ? null
+        : { place: placeOf(deleted.at), equals: ([] as (string | boolean)[]).concat(deleted.equals) },
+    ackStatus: ackStatus ?? 202,
+  }
+}
+
+export interface PollOptions {
+  /** The query parameter that takes the cursor. */
+  readonly cursorParam: string
+  readonly limitParam?: string
+  /** The list's path; the resource's own unless given. */
+  readonly path?: string
+  /** Where the items stand in the reply; '' when the reply is the list. */
+  readonly items?: string
+  /** Where the next cursor stands in the reply. */
+  readonly next?: string
+  /** Or the field of the items whose greatest value is the next cursor. */
+  readonly cursorField?: string
+  /** An item with this field true is a deletion. */
+  readonly deletedField?: string
+  readonly everyMs?: number
+  readonly max?: number
+}
+
+/** Reads changes by cursor, for an application that does not notify. */
+export function poll(options: PollOptions): PollOptions {
+  checkKeys('poll()', options, [
+    'cursorParam',
+    'limitParam',
+    'path',
+    'items',
+    'next',
+    'cursorField',
+    'deletedField',
+    'everyMs',
+    'max',
+  ])
+  if (options.next === undefined && options.cursorField === undefined) {
+    refuse('poll()', 'it does not say where the next cursor comes from', "Give next: 'next' or cursorField: 'rev'.")
+  }
+  return options
+}
+
+function readPoll(where: string, path: string, given: PollOptions): HttpPoll {
+  if (typeof given.cursorParam !== 'string')
+    refuse(where, 'cursorParam is missing', 'Name the query parameter that takes the cursor.')
+  return {
+    path: given.path ?? path,
+    cursorParam: given.cursorParam,
+    limitParam: given.limitParam ?? null,
+    items: given.items ?? 'items',
+    next: given.next ?? null,
+    cursorField: given.cursorField ?? null,
+    deletedField: given.deletedField ?? null,
+    everyMs: positive(`${where}.everyMs`, given.everyMs, 5_000),
+    max: positive(`${where}.max`, given.max, 200),
+  }
+}
+
+/** The version is the ETag of a record. `ordered: true` only where it is a number that grows with every change. */
+export const etag = (options: { readonly ordered?: boolean } = {}): EtagVersion => ({
+  in: 'etag',
+  ordered: options.ordered ?? false,
+})
+
+/** The version is a field that changes with every change, but does not grow. */
+export const unordered = (field: string): FieldVersion => ({ in: 'field', field, ordered: false })

@@ -1,0 +1,14 @@
+/** Longest pause between two tries of one write: a target that comes back is noticed within this, however long it was away. */
+export const RETRY_CAP_MS = 15 * 60_000
+/** First pause: about the time that a restarting process or a lock needs. */
+export const RETRY_FIRST_MS = 100
+
+/**
+ * The pause before the next try: doubling from 100 ms to 15 min, spread by jitter in [0, 1) over its upper half; a Retry-After of the
+ * application is a lower bound. Pure: the jitter is an argument.
+ */
+export function retryDelayMs(tries: number, jitter: number, retryAfterMs: number | undefined): number {
+  const full = Math.min(RETRY_CAP_MS, RETRY_FIRST_MS * 2 ** Math.min(tries, 20))
+  const spread = full / 2 + (full / 2) * jitter
+  return Math.round(Math.max(spread, retryAfterMs ?? 0))
+}

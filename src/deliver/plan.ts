@@ -1,0 +1,115 @@
+import type { BindingModel } from '../model/entity.ts'
+import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
+import type { Intent, Lane, RecordState } from '../model/record.ts'
+import { type Image, type Path, type Value, valuesEqual } from '../model/value.ts'
+import { encodePatch, type Need, needOf } from './need.ts'
+
+export interface PlanContext {
+  readonly nowMs: number
+  readonly seq: JournalPosition
+  readonly epoch: number
+  /** `<instance>.<generation>`: what every op id of this store begins with. */
+  readonly opPrefix: string
+  /** Whether a write to this application may start now; called only when one is needed. */
+  readonly takeSlot: (app: AppId) => boolean
+  readonly nativeOf: (app: AppId, key: CanonicalKey) => NativeId | undefined
+  /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
+  readonly fresh: boolean
+}
+
+export interface Plan {
+  readonly lane: Lane
+  /**
+   * idle: nothing needed, or nothing may be done now. intent: a write was decided (it is in the lane). read: the record must be read first. behind: a write is
+   * needed and no slot is free. waiting: it is needed and something is missing.
+   */
+  readonly next: 'idle' | 'intent' | 'read' | 'behind' | 'waiting'
+}
+
+/**
+ * Plans one lane (docs/protocol.md step 12): for an idle, unparked lane whose application is behind the head, the one open write. Pure.
+ * Throws SyncError when the mapping cannot express the head; the caller parks the lane.
+ */
+export function planLane(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
+  if (lane.intent !== null) return { lane, next: 'intent' }
+  if (lane.reading !== null) return { lane, next: 'read' }
+  const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
+  if (lane.detached || (lane.park !== null && lane.park.headSeq >= record.headSeq)) return { lane: settled, next: 'idle' }
+  const kind = kindOf(record, lane, binding)
+  if (kind === null) return { lane: settled, next: 'idle' }
+  if (kind === 'delete') return start(settled, binding, context, kind, NO_NEED, {}, record)
+  const need = needOf(binding, record, lane, kind === 'create')
+  if (need === null) return { lane: lane.retry === null ? settled : { ...settled, retry: null }, next: 'idle' }
+  if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head))) return { lane: settled, next: 'waiting' }
+  const encoded = encodePatch(binding, need.patch, context.nativeOf)
+  if ('missing' in encoded) {
+    const sinceMs = lane.waitsFor?.key === encoded.missing.key ? lane.waitsFor.sinceMs : context.nowMs
+    return { lane: { ...lane, waitsFor: { ...encoded.missing, sinceMs } }, next: 'waiting' }
+  }
+  const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
+  if (kind === 'update' && holdsAlready(lane.image, native)) return { lane: { ...settled, sent: applySent(lane.sent, need.patch), retry: null }, next: 'idle' }
+  return start(settled, binding, context, kind, need, native, record)
+}
+
+const NO_NEED: Need = { patch: {}, root: 0 as JournalPosition, hops: 0 }
+
+function kindOf(record: RecordState, lane: Lane, binding: BindingModel): Intent['kind'] | null {
+  if (record.deleted) return lane.exists === true && binding.deletes === 'propagate' ? 'delete' : null
+  if (lane.exists === true) return 'update'
+  return lane.nativeId === null && binding.createHere ? 'create' : null
+}
+
+/** The application's own values already say what the patch would write: nothing would change, and nothing would echo. */
+function holdsAlready(image: Image, native: Image): boolean {
+  for (const path in native) if (!valuesEqual(native[path], image[path])) return false
+  return true
+}
+
+/** What an application stands for after it took a patch: elements that the patch removes go with their fields. */
+export function applySent(sent: Lane['sent'], patch: Readonly<Record<Path, Value>>): Lane['sent'] {
+  const next: Record<Path, Value> = { ...sent, ...patch }
+  for (const path in patch) {
+    if (patch[path] !== false || !path.endsWith(']')) continue
+    const prefix = path + '.'
+    for (const name of Object.keys(next)) if (name.startsWith(prefix)) delete next[name]
+  }
+  return next
+}
+
+function start(lane: Lane, binding: BindingModel, context: PlanContext, kind: Intent['kind'], need: Need, native: Image, record: RecordState): Plan {
+  const { nowMs, seq } = context
+  if (lane.retry !== null && lane.retry.notBeforeMs > nowMs) return { lane, next: 'behind' }
+  if (kind !== 'create' && isBlind(binding) && !context.fresh) {
+    return { lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0 } }, next: 'read' }
+  }
+  if (!context.takeSlot(lane.app)) return { lane, next: 'behind' }
+  const intent: Intent = {
+    op: asOpId(`${context.opPrefix}.${record.key}.${lane.app}.${lane.nextOp}`),
+    epoch: context.epoch,
+    kind,
+    state: 'open',
+    patch: need.patch,
+    native,
+    baseImage: pick(lane.image, native),
+    baseToken: lane.token,
+    atMs: nowMs,
+    tries: 0,
+    notBeforeMs: 0,
+    root: need.root,
+    hops: need.hops,
+    mappingVersion: record.mappingVersion,
+  }
+  return { lane: { ...lane, intent, nextOp: lane.nextOp + 1, park: null }, next: 'intent' }
+}
+
+/** A target without conditional writes and without a log: its state is read right before a write, and again after it. */
+export const isBlind = (binding: BindingModel): boolean => {
+  const { condition, feed, read } = binding.capabilities
+  return condition === 'C0' && feed !== 'F3' && read !== 'R0'
+}
+
+function pick(image: Image, like: Image): Image {
+  const picked: Record<Path, Value> = {}
+  for (const path in like) if (path in image) picked[path] = image[path] as Value
+  return picked
+}

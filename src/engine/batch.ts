@@ -1,0 +1,241 @@
+import type { LRUCache } from 'lru-cache'
+import type { References } from '../merge/references.ts'
+import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
+import { type AppId, type CanonicalKey, type EntityName, type NativeId, type NativeRef, nativeRefKey, type ObjectId } from '../model/ids.ts'
+import type { Link, RecordState } from '../model/record.ts'
+import type { Store } from '../ports/store.ts'
+import type { Prepared } from './prepared.ts'
+import { emptyRecord, RecordWork } from './record-work.ts'
+
+/** What the engine keeps of the store between batches. It is the only writer, so what it has seen stays true until it writes. */
+export interface Caches {
+  readonly records: LRUCache<CanonicalKey, RecordState>
+  /** By native reference, for every entity; an empty list is known absence. */
+  readonly links: LRUCache<string, readonly Link[]>
+}
+
+/**
+ * One batch: what its decisions need is loaded first, in as few queries as there are levels of dependence; what they want is collected, and
+ * committed as one.
+ */
+export class Batch implements References {
+  readonly works = new Map<CanonicalKey, RecordWork>()
+  readonly #model: HubModel
+  readonly #store: Store
+  readonly #caches: Caches
+  readonly #links = new Map<string, readonly Link[]>()
+  readonly #records = new Map<CanonicalKey, RecordState>()
+  readonly #matches = new Map<string, CanonicalKey | null>()
+
+  constructor(model: HubModel, store: Store, caches: Caches) {
+    this.#model = model
+    this.#store = store
+    this.#caches = caches
+  }
+
+  /** Loads all that the given entries and records can touch. */
+  async load(entries: readonly Prepared[], keys: readonly CanonicalKey[]): Promise<void> {
+    const natives: NativeRef[] = []
+    const wanted = new Set<CanonicalKey>(keys)
+    for (const entry of entries) {
+      this.#wantLink(natives, entry.binding.app, entry.binding.object, entry.nativeId)
+      for (const reference of entry.references) {
+        const object = this.#objectOf(reference.entity, entry.binding.app)
+        if (object !== undefined) this.#wantLink(natives, entry.binding.app, object, reference.nativeId)
+      }
+    }
+    if (natives.length > 0) await this.#loadLinks(natives)
+    const matches: { entity: EntityName; matchKey: string }[] = []
+    for (const entry of entries) {
+      const link = this.link(entry.binding.app, entry.binding.object, entry.nativeId, entry.binding.entity)
+      if (link?.key != null) wanted.add(link.key)
+      if (link?.state === 'live') continue
+      if (entry.correlationId !== undefined) wanted.add(entry.correlationId)
+      if (entry.matchKey !== null && !this.#matches.has(matchName(entry.binding.entity, entry.matchKey))) {
+        matches.push({ entity: entry.binding.entity, matchKey: entry.matchKey })
+      }
+    }
+    await this.#loadRecords(wanted, matches)
+  }
+
+  /** Loads the records that the touched ones refer to: their native ids are needed to write references. */
+  async loadReferred(): Promise<void> {
+    const wanted = new Set<CanonicalKey>()
+    for (const work of this.works.values()) {
+      for (const key of referredKeys(work.entity, work.state)) wanted.add(key)
+    }
+    if (wanted.size > 0) await this.#loadRecords(wanted, [])
+  }
+
+  async loadMatches(matches: readonly { readonly entity: EntityName; readonly matchKey: string }[]): Promise<void> {
+    await this.#loadRecords(new Set(), matches.filter((match) => !this.#matches.has(matchName(match.entity, match.matchKey))))
+  }
+
+  #wantLink(natives: NativeRef[], app: AppId, object: ObjectId, nativeId: NativeId): void {
+    const ref = nativeRefKey(app, object, nativeId)
+    if (this.#links.has(ref)) return
+    const cached = this.#caches.links.get(ref)
+    this.#links.set(ref, cached ?? NO_LINKS)
+    if (cached === undefined) natives.push({ app, object, nativeId })
+  }
+
+  /** Loads links by native reference, for records that no entry of the batch speaks of. */
+  async loadLinks(refs: readonly NativeRef[]): Promise<void> {
+    const natives: NativeRef[] = []
+    for (const { app, object, nativeId } of refs) this.#wantLink(natives, app, object, nativeId)
+    if (natives.length > 0) await this.#loadLinks(natives)
+  }
+
+  async #loadLinks(natives: readonly NativeRef[]): Promise<void> {
+    const { links } = await this.#store.load({ records: [], natives, canonicals: [], matches: [] })
+    for (const link of links) {
+      const ref = nativeRefKey(link.app, link.object, link.nativeId)
+      this.#links.set(ref, [...(this.#links.get(ref) ?? NO_LINKS), link])
+    }
+    for (const { app, object, nativeId } of natives) {
+      const ref = nativeRefKey(app, object, nativeId)
+      this.#caches.links.set(ref, this.#links.get(ref) ?? NO_LINKS)
+    }
+  }
+
+  async #loadRecords(wanted: ReadonlySet<CanonicalKey>, matches: readonly { readonly entity: EntityName; readonly matchKey: string }[]): Promise<void> {
+    const missing: CanonicalKey[] = []
+    for (const key of wanted) {
+      if (this.#records.has(key)) continue
+      const cached = this.#caches.records.get(key)
+      if (cached === undefined) missing.push(key)
+      else this.#records.set(key, cached)
+    }
+    if (missing.length === 0 && matches.length === 0) return
+    const loaded = await this.#store.load({ records: missing, natives: [], canonicals: [], matches })
+    for (const record of loaded.records) this.#keep(record)
+    for (const { entity, matchKey } of matches) this.#matches.set(matchName(entity, matchKey), null)
+    const matched = new Set<CanonicalKey>()
+    for (const match of loaded.matches) {
+      this.#matches.set(matchName(match.entity, match.matchKey), match.key)
+      matched.add(match.key)
+    }
+    if (matched.size > 0) await this.#loadRecords(matched, [])
+  }
+
+  #keep(record: RecordState): void {
+    this.#records.set(record.key, record)
+    this.#caches.records.set(record.key, record)
+  }
+
+  #objectOf(entity: EntityName, app: AppId): ObjectId | undefined {
+    return this.#model.entities.get(entity)?.bindings.get(app)?.object
+  }
+
+  /** The newest state of a record in this batch. */
+  state(key: CanonicalKey): RecordState | undefined {
+    return this.works.get(key)?.state ?? this.#records.get(key)
+  }
+
+  /** The record for deciding on; undefined when it does not exist. */
+  work(key: CanonicalKey): RecordWork | undefined {
+    const known = this.works.get(key)
+    if (known !== undefined) return known
+    const stored = this.#records.get(key)
+    const entity = stored === undefined ? undefined : this.#model.entities.get(stored.entity)
+    if (stored === undefined || entity === undefined) return undefined
+    const work = new RecordWork(entity, stored, stored)
+    this.works.set(key, work)
+    return work
+  }
+
+  create(entity: EntityModel, key: CanonicalKey): RecordWork {
+    const work = new RecordWork(entity, emptyRecord(entity, key), undefined)
+    this.works.set(key, work)
+    return work
+  }
+
+  link(app: AppId, object: ObjectId, nativeId: NativeId, entity: EntityName): Link | undefined {
+    const links = this.#links.get(nativeRefKey(app, object, nativeId))
+    if (links === undefined || links.length === 0) return undefined
+    for (const link of links) if (link.entity === entity) return link
+    return undefined
+  }
+
+  /** Makes a link visible to the rest of the batch; the record work that owns it has it written. */
+  addLink(link: Link): void {
+    const ref = nativeRefKey(link.app, link.object, link.nativeId)
+    const others = (this.#links.get(ref) ?? NO_LINKS).filter((other) => other.entity !== link.entity)
+    this.#links.set(ref, [...others, link])
+  }
+
+  removeLink(binding: BindingModel, nativeId: NativeId): void {
+    const ref = nativeRefKey(binding.app, binding.object, nativeId)
+    this.#links.set(ref, this.#caches.links.get(ref) ?? NO_LINKS)
+  }
+
+  matched(entity: EntityName, matchKey: string): CanonicalKey | null {
+    return this.#matches.get(matchName(entity, matchKey)) ?? null
+  }
+
+  knowsMatch(entity: EntityName, matchKey: string): boolean {
+    return this.#matches.has(matchName(entity, matchKey))
+  }
+
+  setMatch(entity: EntityName, matchKey: string, key: CanonicalKey | null): void {
+    this.#matches.set(matchName(entity, matchKey), key)
+  }
+
+  keyOf(app: AppId, entity: EntityName, nativeId: NativeId): CanonicalKey | undefined {
+    const object = this.#objectOf(entity, app)
+    const link = object === undefined ? undefined : this.link(app, object, nativeId, entity)
+    return link?.state === 'live' && link.key !== null ? link.key : undefined
+  }
+
+  nativeOf(app: AppId, key: CanonicalKey): NativeId | undefined {
+    const lane = this.state(key)?.lanes[app]
+    return lane !== undefined && lane.exists === true ? (lane.nativeId ?? undefined) : undefined
+  }
+
+  /** Links of the batch after its commit: they replace what the cache had. */
+  commitLinks(links: readonly Link[]): void {
+    for (const link of links) {
+      const ref = nativeRefKey(link.app, link.object, link.nativeId)
+      this.#caches.links.set(ref, this.#links.get(ref) ?? NO_LINKS)
+    }
+  }
+}
+
+const NO_LINKS: readonly Link[] = []
+const matchName = (entity: EntityName, matchKey: string): string => entity + '\u0000' + matchKey
+
+/** Canonical keys that a record's head refers to. */
+export function referredKeys(entity: EntityModel, state: RecordState): CanonicalKey[] {
+  const keys: CanonicalKey[] = []
+  const fields = referenceFields(entity)
+  if (fields.none) return keys
+  for (const path in state.head) {
+    const at = path.indexOf('].')
+    const isReference = at < 0 ? fields.plain.has(path) : fields.inParts.has(path.slice(0, path.indexOf('[')) + '.' + path.slice(at + 2))
+    const value = isReference ? state.head[path]?.value : null
+    if (typeof value === 'string') keys.push(value as CanonicalKey)
+  }
+  return keys
+}
+
+interface ReferenceFields {
+  readonly plain: ReadonlySet<string>
+  readonly inParts: ReadonlySet<string>
+  readonly none: boolean
+}
+
+const referenceFieldsOf = new WeakMap<EntityModel, ReferenceFields>()
+
+function referenceFields(entity: EntityModel): ReferenceFields {
+  let found = referenceFieldsOf.get(entity)
+  if (found !== undefined) return found
+  const plain = new Set<string>()
+  const inParts = new Set<string>()
+  for (const field of Object.values(entity.fields)) if (field.reference !== undefined) plain.add(field.name)
+  for (const part of Object.values(entity.parts)) {
+    for (const field of Object.values(part.fields)) if (field.reference !== undefined) inParts.add(`${part.name}.${field.name}`)
+  }
+  found = { plain, inParts, none: plain.size + inParts.size === 0 }
+  referenceFieldsOf.set(entity, found)
+  return found
+}

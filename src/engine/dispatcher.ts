@@ -1,0 +1,249 @@
+import { afterPatch } from '../deliver/settle.ts'
+import { retryDelayMs } from '../deliver/backoff.ts'
+import { SyncError } from '../errors/index.ts'
+import type { Input, Outcome, ReadImage } from '../model/change.ts'
+import type { BindingModel } from '../model/entity.ts'
+import { type AppId, type CanonicalKey, type JournalPosition, laneKey, type NativeId, type ObjectId } from '../model/ids.ts'
+import type { Intent, Lane, RecordState } from '../model/record.ts'
+import type { Image, Path, Value } from '../model/value.ts'
+import type { Connector, WriteOp } from '../ports/app.ts'
+import type { Clock, Log } from '../ports/clock.ts'
+import type { EngineLimits } from './limits.ts'
+
+export interface DispatcherOptions {
+  readonly connectors: ReadonlyMap<AppId, Connector>
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: EngineLimits
+  /** Hands an outcome or a read image back to the engine, which journals it before anything is decided on it. */
+  readonly take: (input: Input) => void
+  /** An application answers again, or a slot is free: lanes that are behind can be planned. */
+  readonly slotsFree: (app: AppId) => void
+  readonly lastPosition: () => JournalPosition
+  /** Most writes under way at once, per application. */
+  readonly slots: ReadonlyMap<AppId, number>
+}
+
+interface AppState {
+  readonly connector: Connector
+  inFlight: number
+  reserved: number
+  failures: number
+  /** Monotonic time before which nothing is sent; 0 when the application answers. */
+  pausedUntilMs: number
+}
+
+/**
+ * The only place that talks to applications: sends committed writes and wanted reads, within the limits of each application, and hands back what became of
+ * them. It decides nothing. It never has two requests for one lane under way.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #apps = new Map<AppId, AppState>()
+  readonly #inFlight = new Set<string>()
+  readonly #abort = new AbortController()
+  #writes: { app: AppState; key: CanonicalKey; op: WriteOp; lane: string }[] = []
+  #reads: { app: AppState; object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[] = []
+  #stopped = false
+  #draining = false
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    for (const connector of options.connectors.values()) {
+      this.#apps.set(connector.app, { connector, inFlight: 0, reserved: 0, failures: 0, pausedUntilMs: 0 })
+    }
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  isInFlight(lane: string): boolean {
+    return this.#inFlight.has(lane)
+  }
+
+  /** Reserves a write to an application, if one may start now. Reservations end with `flush`. */
+  takeSlot(app: AppId): boolean {
+    const state = this.#apps.get(app)
+    if (state === undefined || !this.hasSlot(app)) return false
+    state.reserved++
+    return true
+  }
+
+  hasSlot(app: AppId): boolean {
+    return this.freeSlots(app) > 0
+  }
+
+  /** How many writes to an application may start now; one at a time while it could not be reached. */
+  freeSlots(app: AppId): number {
+    const state = this.#apps.get(app)
+    if (state === undefined || this.#stopped || this.#draining) return 0
+    const busy = state.inFlight + state.reserved
+    if (state.pausedUntilMs > 0) return busy === 0 && this.#options.clock.monotonicMs() >= state.pausedUntilMs ? 1 : 0
+    return Math.max(0, (this.#options.slots.get(app) ?? 1) - busy)
+  }
+
+  isPaused(app: AppId): boolean {
+    return (this.#apps.get(app)?.pausedUntilMs ?? 0) > 0
+  }
+
+  /** Queues the open write of a lane; it leaves with `flush`. The intent must be committed. */
+  write(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel): void {
+    const app = this.#apps.get(lane.app)
+    const name = laneKey(record.key, lane.app)
+    if (app === undefined || this.#stopped || this.#draining || this.#inFlight.has(name)) return
+    this.#inFlight.add(name)
+    this.#writes.push({ app, key: record.key, op: writeOp(record, lane, intent, binding), lane: name })
+  }
+
+  /** Queues a read of a linked or unlinked record; `name` tells apart what is under way. Returns false when that read is under way already. */
+  read(name: string, app: AppId, object: ObjectId, nativeId: NativeId, correlation: CanonicalKey | null): boolean {
+    const state = this.#apps.get(app)
+    if (state === undefined || this.#stopped || this.#draining || this.#inFlight.has(name)) return false
+    this.#inFlight.add(name)
+    this.#reads.push({ app: state, object, nativeId, correlation, lane: name })
+    return true
+  }
+
+  /** Sends all that was queued, in calls as large as each application takes. */
+  flush(): void {
+    for (const app of this.#apps.values()) app.reserved = 0
+    if (this.#writes.length > 0) {
+      const writes = this.#writes
+      this.#writes = []
+      for (const [app, group] of groupBy(writes, (write) => write.app)) {
+        const { batchMax } = app.connector.capabilities(group[0]?.op.object as ObjectId)
+        for (let i = 0; i < group.length; i += batchMax) void this.#sendWrites(app, group.slice(i, i + batchMax))
+      }
+    }
+    if (this.#reads.length > 0) {
+      const reads = this.#reads
+      this.#reads = []
+      for (const [app, group] of groupBy(reads, (read) => read.app)) {
+        const { batchMax } = app.connector.capabilities(group[0]?.object as ObjectId)
+        for (let i = 0; i < group.length; i += batchMax) void this.#sendReads(app, group.slice(i, i + batchMax))
+      }
+    }
+  }
+
+  async #sendWrites(app: AppState, group: readonly { key: CanonicalKey; op: WriteOp; lane: string }[]): Promise<void> {
+    app.inFlight += group.length
+    let outcomes: readonly Outcome[]
+    try {
+      outcomes = await app.connector.target.write(group.map((write) => write.op), this.#options.limits.requestMs, this.#abort.signal)
+    } catch (error) {
+      const reason = SyncError.from(error)
+      outcomes = group.map(({ op }) => ({ op: op.op, result: 'unknown', code: reason.code, message: reason.message }))
+    }
+    app.inFlight -= group.length
+    if (this.#stopped) return
+    this.#noteHealth(app, outcomes)
+    for (let i = 0; i < group.length; i++) {
+      const { key, op, lane } = group[i] as (typeof group)[number]
+      const answered = outcomes[i]
+      const outcome: Outcome =
+        answered?.op === op.op ? answered : { op: op.op, result: 'unknown', code: 'target.unknown', message: 'the connector gave no outcome for this write' }
+      this.#inFlight.delete(lane)
+      this.#options.take({ type: 'outcome', key, app: app.connector.app, outcome })
+    }
+    this.#options.slotsFree(app.connector.app)
+  }
+
+  /** An application that cannot be reached is left alone for growing pauses, one write at a time probing it. */
+  #noteHealth(app: AppState, outcomes: readonly Outcome[]): void {
+    const unreachable = outcomes.some((outcome) => outcome.result === 'refused' && outcome.code === 'target.unreachable')
+    if (!unreachable) {
+      app.failures = 0
+      app.pausedUntilMs = 0
+      return
+    }
+    const { clock, limits, log } = this.#options
+    app.failures++
+    const pauseMs = Math.min(limits.appPauseMaxMs, retryDelayMs(app.failures - 1, 0.5, undefined))
+    app.pausedUntilMs = clock.monotonicMs() + pauseMs
+    if (app.failures === 1) log.log('warn', `${app.connector.app} cannot be reached; its records wait and nothing is lost`, { app: app.connector.app })
+    clock.timer(pauseMs, () => {
+      if (!this.#stopped) this.#options.slotsFree(app.connector.app)
+    })
+  }
+
+  async #sendReads(app: AppState, group: readonly { object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[]): Promise<void> {
+    const begunAfter = this.#options.lastPosition()
+    const { source } = app.connector
+    const plain = group.filter((read) => read.correlation === null)
+    const searched = group.filter((read) => read.correlation !== null)
+    const results = await Promise.all([
+      plain.length === 0 ? [] : this.#readOrFail(app, plain, () => source.readRecords(plain, this.#abort.signal)),
+      searched.length === 0
+        ? []
+        : this.#readOrFail(app, searched, () =>
+            source.findByCorrelation(searched.map((read) => ({ object: read.object, correlationId: read.correlation as CanonicalKey })), this.#abort.signal),
+          ),
+    ])
+    if (this.#stopped) return
+    const found = results.flat()
+    for (const [i, asked] of [...plain, ...searched].entries()) {
+      this.#inFlight.delete(asked.lane)
+      const read = found[i] ?? failed(app.connector.app, asked, 'the connector gave no result for this read')
+      this.#options.take({ type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) })
+    }
+  }
+
+  async #readOrFail(app: AppState, asked: readonly { object: ObjectId; nativeId: NativeId }[], read: () => Promise<readonly ReadImage[]>): Promise<readonly ReadImage[]> {
+    try {
+      return await read()
+    } catch (error) {
+      const reason = SyncError.from(error)
+      return asked.map((one) => failed(app.connector.app, one, reason.message))
+    }
+  }
+
+  /** Lets what is under way finish and starts nothing new. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Forgets everything that is under way; answers that still come are ignored. */
+  kill(): void {
+    this.#stopped = true
+    this.#abort.abort()
+    this.#inFlight.clear()
+  }
+}
+
+const failed = (app: AppId, asked: { object: ObjectId; nativeId: NativeId }, message: string): ReadImage => ({
+  app, object: asked.object, nativeId: asked.nativeId, result: 'failed', code: 'source.read-failed', message,
+})
+
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
+}
+
+/** The operation that a committed intent stands for. Arrays of parts go whole, so a touched part carries all its elements. */
+export function writeOp(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel): WriteOp {
+  const after = intent.kind === 'delete' ? {} : afterPatch(binding, intent.kind === 'create' ? {} : lane.image, intent.native)
+  const common = {
+    op: intent.op, object: lane.object, kind: intent.kind, nativeId: lane.nativeId, baseToken: intent.baseToken, correlationId: record.key, resend: intent.tries > 0 || intent.state === 'unknown',
+  }
+  if (intent.kind === 'delete') return { ...common, patch: {}, full: {}, baseValues: {} }
+  const touched = binding.parts.some((part) => intent.native[part.container] === true) ? withWholeParts(binding, intent.native, after) : intent.native
+  return { ...common, patch: binding.unflatten(touched), full: binding.unflatten(after), baseValues: binding.unflatten(intent.baseImage) }
+}
+
+function withWholeParts(binding: BindingModel, patch: Image, after: Image): Image {
+  const whole: Record<Path, Value> = {}
+  for (const path in patch) if (!path.includes('[')) whole[path] = patch[path] as Value
+  for (const part of binding.parts) {
+    if (patch[part.container] !== true) continue
+    const prefix = part.container + '['
+    for (const path in after) if (path.startsWith(prefix)) whole[path] = after[path] as Value
+  }
+  return whole
+}

@@ -1,0 +1,429 @@
+import { LRUCache } from 'lru-cache'
+import { SyncError } from '../errors/index.ts'
+import { LatchTable } from '../latch/latch-table.ts'
+import { DueQueue } from '../lib/due-queue.ts'
+import type { Change, Input, JournalEntry } from '../model/change.ts'
+import type { BindingModel, HubModel } from '../model/entity.ts'
+import { type AppId, asJournalPosition, type CanonicalKey, type JournalPosition } from '../model/ids.ts'
+import type { HeldEntry, RecordState } from '../model/record.ts'
+import type { Connector } from '../ports/app.ts'
+import type { Clock, Log, Random } from '../ports/clock.ts'
+import type { Journal, NewEntry } from '../ports/journal.ts'
+import type { Store, StoreInfo } from '../ports/store.ts'
+import type { Caches } from './batch.ts'
+import { Cycle } from './cycle.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { FeedReader } from './feeds.ts'
+import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts'
+import { type Prepared, prepareFor } from './prepared.ts'
+import { type EngineEvent, type EngineStats, Samples } from './stats.ts'
+import { WaitingRoom } from './waiting.ts'
+
+export interface EngineOptions {
+  readonly model: HubModel
+  readonly connectors: ReadonlyMap<AppId, Connector>
+  readonly store: Store
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly limits?: Partial<EngineLimits>
+}
+
+export const CONSUMER = 'sync'
+
+/** Pause before a store or journal that failed is tried again. */
+const TROUBLE_PAUSE_MS = 500
+
+/**
+ * The loop around the decision: takes durable entries in journal order, loads what they touch, decides, commits all of it at once with the cursor, and only
+ * then lets anything leave. Everything it holds in memory can be lost at any moment and is rebuilt from the store and the journal.
+ */
+export class Engine {
+  readonly model: HubModel
+  readonly store: Store
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: EngineLimits
+  readonly latches = new LatchTable()
+  readonly waiting = new WaitingRoom()
+  readonly due = new DueQueue()
+  readonly behind = new Map<AppId, Set<CanonicalKey>>()
+  readonly caches: Caches
+  readonly dispatcher: Dispatcher
+  readonly counters = { notifications: 0, reads: 0, duplicates: 0, conflicts: 0, sent: 0, applied: 0, unknown: 0, refused: 0 }
+  readonly verdicts: Record<string, number> = {}
+  readonly latency = new Samples()
+  readonly exposure = new Map<AppId, Samples>()
+  /** When the newest unconfirmed change of a record was received (wall ms), for the latency figure only. */
+  readonly receivedAt = new LRUCache<CanonicalKey, number>({ max: 20_000 })
+  info: StoreInfo | undefined
+  /** Journal position up to which everything is decided or stands in the held entries. */
+  cursor = asJournalPosition(0)
+  /** The newest entry taken from the tail. */
+  taken = asJournalPosition(0)
+  readonly #connectors: ReadonlyMap<AppId, Connector>
+  readonly #feeds: FeedReader
+  readonly #listeners = new Set<(events: readonly EngineEvent[]) => void>()
+  #tail: JournalEntry[] = []
+  /** The next position that belongs at the end of the tail; entries beyond it are read from the journal. */
+  #nextSeq = 1
+  #running: Promise<void> | null = null
+  #woken = false
+  #killed = false
+  #stopping = false
+  #timer: { cancel(): void } | null = null
+  #timerDueMs = Number.POSITIVE_INFINITY
+  #pendingInputs: Input[] = []
+  #appending = 0
+  /** Records to be planned again although no entry speaks of them. */
+  readonly replan = new Set<CanonicalKey>()
+  /** Records that wait until another has a native id, by the lane of that other. */
+  readonly linkWaiters = new Map<string, Set<CanonicalKey>>()
+  /** Records that have rows among the store's open lanes. */
+  readonly openKeys = new Set<CanonicalKey>()
+  /** Held entries that lie beyond the cursor: met again in the journal, they are not taken twice. */
+  readonly heldBefore = new Set<string>()
+  /** Held entries that wait for a person. */
+  readonly parkedBefore = new Set<JournalPosition>()
+
+  constructor(options: EngineOptions) {
+    this.model = options.model
+    this.store = options.store
+    this.journal = options.journal
+    this.clock = options.clock
+    this.log = options.log
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.#connectors = options.connectors
+    this.caches = {
+      records: new LRUCache<CanonicalKey, RecordState>({ max: this.limits.recordsCached }),
+      links: new LRUCache({ max: this.limits.linksCached }),
+    }
+    this.dispatcher = new Dispatcher({
+      connectors: options.connectors,
+      clock: options.clock,
+      log: options.log,
+      limits: this.limits,
+      slots: slotsOf(options.model),
+      take: (input) => this.#takeInput(input),
+      slotsFree: () => this.wake(),
+      lastPosition: () => this.journal.last(),
+    })
+    this.#feeds = new FeedReader(this, options.connectors)
+  }
+
+  get killed(): boolean {
+    return this.#killed
+  }
+
+  /** Opens the store, rebuilds what memory held, takes up the journal where the last commit left it, and starts reading feeds. */
+  async start(): Promise<void> {
+    this.info = await this.store.open()
+    await this.#recover()
+    this.#feeds.start()
+    this.wake()
+  }
+
+  /**
+   * Journals changes; resolves when they are durable, and only then may the sender be told so. Rejects with SyncError
+   * `intake.overloaded`, `intake.stopping`, `journal.full` or `journal.failed`; then none of them is kept.
+   */
+  async accept(_app: AppId, changes: readonly Change[]): Promise<void> {
+    if (this.#stopping || this.#killed) throw new SyncError('intake.stopping', 'the hub is shutting down; send this again in a moment', { retryAfterMs: 1000 })
+    const backlog = this.journal.last() - this.cursor
+    if (backlog > this.limits.backlogMax) {
+      throw new SyncError('intake.overloaded', `${backlog} notifications wait to be processed, more than limits.backlogMax = ${this.limits.backlogMax}; send this again later`, { retryAfterMs: 2000 })
+    }
+    await this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))
+  }
+
+  /** Appends inputs and hands those that are new to the loop, in journal order. */
+  async append(entries: readonly NewEntry[], feeds?: Parameters<Journal['append']>[0]['feeds']): Promise<void> {
+    const positions = await this.journal.append(feeds === undefined ? { entries } : { entries, feeds })
+    if (this.#killed) return
+    for (let i = 0; i < entries.length; i++) {
+      const seq = positions[i]
+      const entry = entries[i] as NewEntry
+      if (seq === null || seq === undefined) {
+        this.counters.duplicates++
+        continue
+      }
+      this.#push({ seq, shard: entry.shard, atMs: entry.atMs, mappingVersion: entry.mappingVersion, input: entry.input })
+    }
+    this.wake()
+  }
+
+  #newEntry(input: Input, dedupKey: string | null): NewEntry {
+    return { shard: 0, atMs: this.clock.nowMs(), mappingVersion: this.model.mappingVersion, input, dedupKey }
+  }
+
+  newNotification(change: Change): NewEntry {
+    return this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))
+  }
+
+  #push(entry: JournalEntry): void {
+    if (entry.seq !== this.#nextSeq || this.#tail.length >= this.limits.tailMax) return
+    this.#tail.push(entry)
+    this.#nextSeq = entry.seq + 1
+  }
+
+  /** Outcomes and reads are inputs like any other: journalled first. While the journal cannot take them they are kept and tried again. */
+  #takeInput(input: Input): void {
+    if (this.#killed) return
+    this.#appending++
+    this.append([this.#newEntry(input, null)]).then(
+      () => {
+        this.#appending--
+      },
+      (error: unknown) => {
+        this.#appending--
+        if (this.#killed) return
+        this.log.log('error', 'the journal did not take an outcome; it is tried again', { error: SyncError.from(error).message })
+        this.#pendingInputs.push(input)
+        this.clock.timer(TROUBLE_PAUSE_MS, () => {
+          const inputs = this.#pendingInputs
+          this.#pendingInputs = []
+          for (const pending of inputs) this.#takeInput(pending)
+        })
+      },
+    )
+  }
+
+  /** Lets the loop run, if it is not running already. */
+  wake(): void {
+    this.#woken = true
+    if (this.#running !== null || this.#killed || this.info === undefined) return
+    this.#running = Promise.resolve()
+      .then(() => this.#run())
+      .finally(() => {
+        this.#running = null
+        if (this.#woken && !this.#killed) this.wake()
+      })
+  }
+
+  async #run(): Promise<void> {
+    while (this.#woken && !this.#killed) {
+      this.#woken = false
+      try {
+        await this.#refill()
+        const entries = this.#tail.splice(0, this.limits.batchMax)
+        const cycle = new Cycle(this, entries)
+        if (cycle.hasWork()) {
+          await cycle.run()
+          if (this.#killed) return
+          this.emit(cycle.events)
+          this.#woken = true
+        }
+      } catch (error) {
+        if (this.#killed) return
+        await this.#afterTrouble(SyncError.from(error))
+      }
+    }
+    this.#armTimer()
+  }
+
+  async #refill(): Promise<void> {
+    if (this.#tail.length > 0 || this.#nextSeq > this.journal.last()) return
+    const entries = await this.journal.read(asJournalPosition(this.#nextSeq - 1), this.limits.batchMax)
+    if (this.#tail.length === 0) for (const entry of entries) this.#push(entry)
+  }
+
+  /** A batch that failed left nothing behind: everything in memory is rebuilt from what is durable, after a pause. */
+  async #afterTrouble(error: SyncError): Promise<void> {
+    this.log.log('error', `a batch was not committed: ${error.message}`, { code: error.code, cause: causeOf(error) })
+    if (error.handling === 'stop') {
+      this.kill()
+      return
+    }
+    await new Promise<void>((resolve) => this.clock.timer(TROUBLE_PAUSE_MS, resolve))
+    while (!this.#killed) {
+      try {
+        await this.#recover()
+        this.#woken = true
+        return
+      } catch (again) {
+        this.log.log('error', `the store cannot be read: ${SyncError.from(again).message}`)
+        await new Promise<void>((resolve) => this.clock.timer(TROUBLE_PAUSE_MS, resolve))
+      }
+    }
+  }
+
+  /** Rebuilds memory: the cursor, held entries and open lanes. Open writes that are not under way from here are in doubt. */
+  async #recover(): Promise<void> {
+    this.waiting.clear()
+    this.due.clear()
+    this.latches.clear()
+    this.behind.clear()
+    this.caches.records.clear()
+    this.caches.links.clear()
+    this.replan.clear()
+    this.linkWaiters.clear()
+    this.openKeys.clear()
+    this.heldBefore.clear()
+    this.parkedBefore.clear()
+    this.#tail = []
+    this.cursor = await this.store.cursor(CONSUMER)
+    this.taken = this.cursor
+    this.#nextSeq = this.cursor + 1
+    const held: Prepared[] = []
+    for (let after = asJournalPosition(0); ; ) {
+      const page = await this.store.held(after, RECOVERY_PAGE)
+      for (const entry of page) held.push(...this.#preparedFromHeld(entry))
+      const last = page.at(-1)
+      if (last === undefined || page.length < RECOVERY_PAGE) break
+      after = last.seq
+    }
+    let after: Parameters<Store['openLanes']>[0] = null
+    for (;;) {
+      const page = await this.store.openLanes(after, RECOVERY_PAGE)
+      if (this.#killed) return
+      if (page.length > 0) await Cycle.recover(this, page)
+      const last = page.at(-1)
+      if (last === undefined || page.length < RECOVERY_PAGE) break
+      after = { key: last.key, app: last.app }
+    }
+    if (held.length > 0) await Cycle.takeUpHeld(this, held)
+  }
+
+  #preparedFromHeld(held: HeldEntry): Prepared[] {
+    const binding = this.model.bindingsOf(held.app, held.object).find((one) => one.entity === held.entity)
+    if (binding === undefined) return []
+    const prepared = prepareFor(this.model, binding, held.entry)
+    prepared.durable = true
+    if (held.waitsOn === 'operator') this.parkedBefore.add(held.seq)
+    if (held.seq > this.cursor) this.heldBefore.add(`${held.seq}:${held.entity}`)
+    if (held.waitsOn === 'creates') prepared.holdKeys = held.waitsFor as readonly CanonicalKey[]
+    return [prepared]
+  }
+
+  binding(record: RecordState, app: AppId): BindingModel | undefined {
+    return this.model.entities.get(record.entity)?.bindings.get(app)
+  }
+
+  /** One timer for everything that is due some time. */
+  #armTimer(): void {
+    const nextMs = this.due.nextMs()
+    if (nextMs === undefined || this.#killed) return
+    if (this.#timer !== null && this.#timerDueMs <= nextMs) return
+    this.#timer?.cancel()
+    this.#timerDueMs = nextMs
+    this.#timer = this.clock.timer(Math.max(0, nextMs - this.clock.monotonicMs()), () => {
+      this.#timer = null
+      this.#timerDueMs = Number.POSITIVE_INFINITY
+      this.wake()
+    })
+  }
+
+  /** Schedules a lane for `notBeforeMs` (wall clock, from the record); the wait itself is monotonic and bounded. */
+  schedule(name: string, notBeforeMs: number): void {
+    const waitMs = Math.min(Math.max(0, notBeforeMs - this.clock.nowMs()), MAX_WAIT_MS)
+    this.due.set(name, this.clock.monotonicMs() + waitMs)
+  }
+
+  markBehind(app: AppId, key: CanonicalKey): void {
+    let keys = this.behind.get(app)
+    if (keys === undefined) this.behind.set(app, (keys = new Set()))
+    keys.add(key)
+  }
+
+  subscribe(listener: (events: readonly EngineEvent[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get observed(): boolean {
+    return this.#listeners.size > 0
+  }
+
+  emit(events: readonly EngineEvent[]): void {
+    if (events.length === 0) return
+    for (const listener of this.#listeners) {
+      try {
+        listener(events)
+      } catch (error) {
+        this.log.log('warn', 'a listener of engine events threw', { error: String(error) })
+      }
+    }
+  }
+
+  /** True when nothing is left to do now: no input undecided, nothing under way, no lane that could be written. Retries may be due later (`nextDueMs`). */
+  isIdle(): boolean {
+    const undecided = this.#tail.length > 0 || this.#nextSeq <= this.journal.last() || this.#appending > 0 || this.#pendingInputs.length > 0
+    return !undecided && this.#running === null && !this.#woken && this.dispatcher.inFlight === 0 && this.#behindCount() === 0 && this.replan.size === 0
+  }
+
+  /** Monotonic time of the next retry, fence or re-read; undefined when none is waited for. */
+  nextDueMs(): number | undefined {
+    return this.due.nextMs()
+  }
+
+  #behindCount(): number {
+    let count = 0
+    for (const keys of this.behind.values()) count += keys.size
+    return count
+  }
+
+  stats(): EngineStats {
+    const exposure: Record<string, EngineStats['exposure'][AppId]> = {}
+    for (const [app, samples] of this.exposure) exposure[app] = { writes: samples.count, p50Ms: samples.quantile(0.5), p99Ms: samples.quantile(0.99) }
+    const { notifications, reads, duplicates, conflicts, sent, applied, unknown, refused } = this.counters
+    return {
+      notifications, reads, duplicates, conflicts,
+      verdicts: { ...this.verdicts },
+      writes: { sent, applied, unknown, refused },
+      latencyMs: { p50: this.latency.quantile(0.5), p99: this.latency.quantile(0.99), count: this.latency.count },
+      exposure,
+      backlog: this.journal.last() - this.cursor,
+      waiting: this.waiting.size,
+      behind: this.#behindCount(),
+      inFlight: this.dispatcher.inFlight,
+      latchesClosed: this.latches.size,
+    }
+  }
+
+  /** Stops taking in, lets writes under way finish and their outcomes be written down, then lets go. What is behind stays behind until the next start. */
+  async stop(graceMs = 25_000): Promise<void> {
+    if (this.#killed || this.#stopping) return
+    this.#stopping = true
+    this.#feeds.stop()
+    const deadline = this.clock.monotonicMs() + graceMs
+    this.dispatcher.drain()
+    while (this.clock.monotonicMs() < deadline && (this.dispatcher.inFlight > 0 || this.#appending > 0 || this.#running !== null || this.#tail.length > 0)) {
+      await new Promise<void>((resolve) => this.clock.timer(5, resolve))
+    }
+    this.kill()
+  }
+
+  /** Stops at once, as a crash would: nothing is written, nothing is answered any more. The store and the journal stay as they are. */
+  kill(): void {
+    this.#killed = true
+    this.#timer?.cancel()
+    this.#feeds.stop()
+    this.dispatcher.kill()
+  }
+
+  connector(app: AppId): Connector | undefined {
+    return this.#connectors.get(app)
+  }
+}
+
+const RECOVERY_PAGE = 500
+/** A wall clock that jumped back must not make a lane wait longer than the longest honest pause. */
+const MAX_WAIT_MS = 15 * 60_000
+
+function slotsOf(model: HubModel): Map<AppId, number> {
+  const slots = new Map<AppId, number>()
+  for (const entity of model.entities.values()) {
+    for (const { app, capabilities } of entity.bindings.values()) {
+      slots.set(app, Math.max(slots.get(app) ?? 1, capabilities.concurrency * capabilities.batchMax))
+    }
+  }
+  return slots
+}
+
+/** The provider's delivery id within its application and object; a hash of the payload never serves (hazard 17). */
+const dedupKeyOf = (change: Change): string | null =>
+  change.deliveryId === undefined ? null : `${change.app}\u0000${change.object}\u0000${change.deliveryId}`
+
+const causeOf = (error: SyncError): string | undefined => (error.cause instanceof Error ? error.cause.stack : undefined)

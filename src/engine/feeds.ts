@@ -1,0 +1,58 @@
+import { SyncError } from '../errors/index.ts'
+import type { AppId } from '../model/ids.ts'
+import type { Connector } from '../ports/app.ts'
+import type { Engine } from './engine.ts'
+
+/** Changes taken in one read of a feed: one commit's worth. */
+const READ_MAX = 500
+const PAUSE_AFTER_ERROR_MS = 1_000
+
+/** Reads the feeds of all sources by cursor: what was read and where it ends become durable together, and only then is the position confirmed. */
+export class FeedReader {
+  readonly #engine: Engine
+  readonly #connectors: ReadonlyMap<AppId, Connector>
+  readonly #abort = new AbortController()
+
+  constructor(engine: Engine, connectors: ReadonlyMap<AppId, Connector>) {
+    this.#engine = engine
+    this.#connectors = connectors
+  }
+
+  start(): void {
+    for (const connector of this.#connectors.values()) {
+      for (const { feed, everyMs } of connector.source.feeds) this.#readLater(connector, feed, everyMs, 0)
+    }
+  }
+
+  stop(): void {
+    this.#abort.abort()
+  }
+
+  #readLater(connector: Connector, feed: string, everyMs: number, delayMs: number): void {
+    if (this.#abort.signal.aborted) return
+    this.#engine.clock.timer(delayMs, () => {
+      if (this.#abort.signal.aborted) return
+      this.#readOnce(connector, feed).then(
+        (more) => this.#readLater(connector, feed, everyMs, more ? 0 : everyMs),
+        (error: unknown) => {
+          if (this.#abort.signal.aborted) return
+          const reason = SyncError.from(error)
+          this.#engine.log.log('warn', `feed ${feed} of ${connector.app} could not be read: ${reason.message}`, { code: reason.code })
+          this.#readLater(connector, feed, everyMs, Math.max(everyMs, reason.retryAfterMs ?? PAUSE_AFTER_ERROR_MS))
+        },
+      )
+    })
+  }
+
+  async #readOnce(connector: Connector, feed: string): Promise<boolean> {
+    const { journal, limits, cursor } = this.#engine
+    if (journal.last() - cursor > limits.backlogMax) return false
+    const after = await journal.feed(connector.app, feed)
+    const { changes, position, more } = await connector.source.read(feed, after, READ_MAX, this.#abort.signal)
+    if (this.#abort.signal.aborted || (changes.length === 0 && position === after)) return false
+    await this.#engine.append(changes.map((change) => this.#engine.newNotification(change)), [{ app: connector.app, feed, position }])
+    if (this.#abort.signal.aborted) return false
+    await connector.source.confirm(feed, position)
+    return more
+  }
+}

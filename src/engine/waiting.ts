@@ -1,0 +1,143 @@
+import type { Prepared } from './prepared.ts'
+
+/** Why entries of one native record wait: a name that is released as a whole, e.g. `lane:<key>/<app>`. */
+export type WaitReason = string
+
+interface Queue {
+  readonly entries: Prepared[]
+  reasons: readonly WaitReason[]
+  parked: boolean
+}
+
+/**
+ * Entries that cannot be folded yet, in journal order per native record: a later entry of the same record waits behind an earlier one, entries of
+ * other records do not. The durable ones also stand in the store's held entries; the others keep the cursor back.
+ */
+export class WaitingRoom {
+  readonly #queues = new Map<string, Queue>()
+  readonly #byReason = new Map<WaitReason, Set<string>>()
+  readonly #volatile = new Set<Prepared>()
+  #released: Prepared[] = []
+
+  get size(): number {
+    return this.#queues.size
+  }
+
+  /** Waiting entries that stand in memory only. */
+  get volatile(): ReadonlySet<Prepared> {
+    return this.#volatile
+  }
+
+  /** True when the entry must queue behind an earlier one of its record; it then does. A parked entry is superseded by any but a partial image. */
+  behind(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
+    const queue = this.#queues.get(entry.ref)
+    if (queue === undefined) return NOT_BEHIND
+    if (queue.parked && !entry.partial) {
+      this.#drop(entry.ref, queue)
+      return { queued: false, superseded: queue.entries }
+    }
+    queue.entries.push(entry)
+    if (!entry.durable) this.#volatile.add(entry)
+    return { queued: true, superseded: [] }
+  }
+
+  /** Makes an entry the first of its record's queue. */
+  wait(entry: Prepared, reasons: readonly WaitReason[], parked = false): void {
+    const queue = this.#queues.get(entry.ref)
+    if (queue === undefined) this.#queues.set(entry.ref, { entries: [entry], reasons, parked })
+    else queue.entries.push(entry)
+    if (!entry.durable) this.#volatile.add(entry)
+    if (queue !== undefined) return
+    for (const reason of reasons) {
+      let refs = this.#byReason.get(reason)
+      if (refs === undefined) this.#byReason.set(reason, (refs = new Set()))
+      refs.add(entry.ref)
+    }
+  }
+
+  /** Lets go of every queue that waits for this reason; `takeReleased` gives their entries. */
+  release(reason: WaitReason): void {
+    const refs = this.#byReason.get(reason)
+    if (refs === undefined) return
+    for (const ref of [...refs]) {
+      const queue = this.#queues.get(ref)
+      if (queue === undefined) continue
+      this.#drop(ref, queue)
+      for (const entry of queue.entries) this.#released.push(entry)
+    }
+  }
+
+  /** Lets go of one record's queue, if it waits for this reason. */
+  releaseRef(ref: string, reason: WaitReason): void {
+    const queue = this.#queues.get(ref)
+    if (queue === undefined || !queue.reasons.includes(reason)) return
+    this.#drop(ref, queue)
+    this.#released.push(...queue.entries)
+  }
+
+  /** Lets go of the parked queue that begins with the entry at this journal position. */
+  releaseParked(seq: number): boolean {
+    for (const [ref, queue] of this.#queues) {
+      if (!queue.parked || queue.entries[0]?.seq !== seq) continue
+      this.#drop(ref, queue)
+      this.#released.push(...queue.entries)
+      return true
+    }
+    return false
+  }
+
+  /** Takes out the hints of a record that a read answers: those no newer than the position at which it began. */
+  takeAnswered(ref: string, begunAfter: number): readonly Prepared[] {
+    const queue = this.#queues.get(ref)
+    if (queue === undefined || queue.parked) return EMPTY
+    const answered = queue.entries.filter((entry) => entry.kind === 'hint' && entry.seq <= begunAfter)
+    const left = queue.entries.filter((entry) => !answered.includes(entry))
+    for (const entry of answered) this.#volatile.delete(entry)
+    this.#drop(ref, queue)
+    this.#released.push(...left)
+    return answered
+  }
+
+  /** Released entries in the order of their release; each record's own in journal order. */
+  takeReleased(): Prepared[] {
+    if (this.#released.length === 0) return EMPTY
+    const released = this.#released
+    this.#released = []
+    return released
+  }
+
+  has(reason: WaitReason): boolean {
+    return this.#byReason.has(reason)
+  }
+
+  /** The first entry of a record's queue. */
+  first(ref: string): Prepared | undefined {
+    return this.#queues.get(ref)?.entries[0]
+  }
+
+  /** Marks an entry as standing in the store now. */
+  madeDurable(entry: Prepared): void {
+    entry.durable = true
+    this.#volatile.delete(entry)
+  }
+
+  clear(): void {
+    this.#queues.clear()
+    this.#byReason.clear()
+    this.#volatile.clear()
+    this.#released = []
+  }
+
+  #drop(ref: string, queue: Queue): void {
+    this.#queues.delete(ref)
+    for (const reason of queue.reasons) {
+      const refs = this.#byReason.get(reason)
+      refs?.delete(ref)
+      if (refs?.size === 0) this.#byReason.delete(reason)
+    }
+    for (const entry of queue.entries) this.#volatile.delete(entry)
+  }
+}
+
+const EMPTY: Prepared[] = []
+const NOT_BEHIND = { queued: false, superseded: EMPTY } as const

@@ -1,0 +1,45 @@
+export type { AppDefinition, AppHandle, HubLimits } from './config/app.ts'
+export {
+  type Codec,
+  cents,
+  decimalText,
+  enumMap,
+  integerText,
+  isoInstant,
+  numberId,
+  unixMillis,
+  unixSeconds,
+} from './config/codecs.ts'
+export { defineHub, type HubConfig, type HubDefinition, hubOf, isHubDefinition } from './config/define-hub.ts'
+export { type Binding, type Entity, entity, type SyncDefinition, type SyncOptions, sync } from './config/entity.ts'
+export { type ConfigText, type EnvText, env, resolveText } from './config/env.ts'
+export {
+  type BytesText,
+  bytes,
+  type DateText,
+  type Decimal,
+  date,
+  decimal,
+  type Instant,
+  type Int64,
+  instant,
+  int64,
+  type Reference,
+  reference,
+} from './config/kinds.ts'
+export {
+  type Derived,
+  derived,
+  type Key,
+  key,
+  type Latest,
+  latest,
+  type Prefer,
+  prefer,
+  type ReadOnly,
+  readOnly,
+  type WriteOnly,
+  writeOnly,
+} from './config/mapping.ts'
+export { type RowType, rowOf } from './config/row.ts'
+export { ERROR_CODES, type ErrorCode, type ErrorPlace, type Handling, httpStatusOf, SyncError } from './errors/index.ts'

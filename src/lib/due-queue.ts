@@ -1,0 +1,77 @@
+/** What is due when, by name: a binary heap with one entry per name, so that thousands of waits need one timer. */
+export class DueQueue {
+  readonly #heap: { name: string; dueMs: number }[] = []
+  readonly #due = new Map<string, number>()
+
+  get size(): number {
+    return this.#due.size
+  }
+
+  /** Sets when a name is due, replacing what was set before. */
+  set(name: string, dueMs: number): void {
+    if (this.#due.get(name) === dueMs) return
+    this.#due.set(name, dueMs)
+    this.#push({ name, dueMs })
+  }
+
+  delete(name: string): void {
+    this.#due.delete(name)
+  }
+
+  clear(): void {
+    this.#due.clear()
+    this.#heap.length = 0
+  }
+
+  /** The earliest time at which something is due; undefined when nothing is. */
+  nextMs(): number | undefined {
+    this.#dropStale()
+    return this.#heap[0]?.dueMs
+  }
+
+  /** Takes out what is due at `nowMs`, earliest first. */
+  take(nowMs: number): string[] {
+    const names: string[] = []
+    for (;;) {
+      this.#dropStale()
+      const first = this.#heap[0]
+      if (first === undefined || first.dueMs > nowMs) return names
+      this.#pop()
+      this.#due.delete(first.name)
+      names.push(first.name)
+    }
+  }
+
+  /** An entry that was replaced or deleted stays in the heap until it comes to the top. */
+  #dropStale(): void {
+    for (let first = this.#heap[0]; first !== undefined && this.#due.get(first.name) !== first.dueMs; first = this.#heap[0]) this.#pop()
+  }
+
+  #push(item: { name: string; dueMs: number }): void {
+    const heap = this.#heap
+    let at = heap.push(item) - 1
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if ((heap[parent] as typeof item).dueMs <= item.dueMs) break
+      heap[at] = heap[parent] as typeof item
+      at = parent
+    }
+    heap[at] = item
+  }
+
+  #pop(): void {
+    const heap = this.#heap
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && (heap[child + 1] as typeof last).dueMs < (heap[child] as typeof last).dueMs) child++
+      if ((heap[child] as typeof last).dueMs >= last.dueMs) break
+      heap[at] = heap[child] as typeof last
+      at = child
+    }
+    heap[at] = last
+  }
+}

@@ -1,0 +1,65 @@
+import type { BindingModel, EntityModel } from '../model/entity.ts'
+import type { JournalPosition } from '../model/ids.ts'
+import type { Conflict, Lane, RecordState } from '../model/record.ts'
+import { type Path, splitPartPath, valuesEqual } from '../model/value.ts'
+
+export interface DeleteResult {
+  readonly record: RecordState
+  readonly lane: Lane
+  readonly conflicts: readonly Conflict[]
+  /** deleted: everywhere. detached: kept elsewhere, no longer followed here. recreated: put back here. known: it was deleted already. */
+  readonly effect: 'deleted' | 'detached' | 'recreated' | 'known'
+}
+
+/**
+ * Folds a deletion that an application tells us (docs/protocol.md step 10, hazard 14). By default it wins only when its application had seen everything: otherwise the
+ * data is kept, the record is detached in the deleting application, and listed as a conflict. Pure.
+ */
+export function foldDelete(entity: EntityModel, binding: BindingModel, record: RecordState, lane: Lane, at: { readonly seq: JournalPosition; readonly atMs: number }): DeleteResult {
+  const without: Lane = { ...lane, exists: false, image: {}, sent: {}, intent: null, reading: null, retry: null, waitsFor: null }
+  if (record.deleted) return { record, lane: without, conflicts: [], effect: 'known' }
+  const unseen = unseenBy(binding, record, lane)
+  const policy = entity.deletes
+  const log = (winner: 'delete' | 'update'): Conflict[] =>
+    unseen.map((path) => {
+      const cell = record.head[path] as RecordState['head'][string]
+      const deletion = { app: lane.app, value: null }
+      const update = { app: cell.origin.app, value: cell.value }
+      const [won, lost] = winner === 'delete' ? [deletion, update] : [update, deletion]
+      return {
+        key: record.key, entity: record.entity, path, loserApp: lost.app, loserValue: lost.value, winnerApp: won.app, winnerValue: won.value,
+        reason: 'unseen', policy: `deletes: ${policy}`, seq: at.seq, atMs: at.atMs,
+      }
+    })
+  if (policy === 'ignore' || binding.deletes === 'ignore') {
+    return { record, lane: { ...without, detached: true }, conflicts: [], effect: 'detached' }
+  }
+  if (policy === 'update-wins' && unseen.length > 0) {
+    return { record, lane: { ...without, nativeId: null, exists: null, incarnation: lane.incarnation + 1 }, conflicts: log('update'), effect: 'recreated' }
+  }
+  if (policy === 'default' && unseen.length > 0) {
+    return { record, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
+  }
+  return { record: { ...record, deleted: true, headSeq: at.seq }, lane: without, conflicts: log('delete'), effect: 'deleted' }
+}
+
+/** Mapped paths of the head that the application did not hold when it deleted: changes its user had not seen. */
+function unseenBy(binding: BindingModel, record: RecordState, lane: Lane): Path[] {
+  const mapped = new Set<string>()
+  for (const mapping of binding.fields) if (mapping.direction !== 'in') mapped.add(mapping.field)
+  const unseen: Path[] = []
+  for (const path in record.head) {
+    const inPart = splitPartPath(path)
+    const follows =
+      inPart === undefined
+        ? mapped.has(path)
+        : binding.parts.some(
+            (part) => part.part === inPart.part && (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in')),
+          )
+    const value = record.head[path]?.value
+    if (!follows || valuesEqual(value, lane.sent[path])) continue
+    if (value === false && inPart?.field === '' && lane.sent[path] === undefined) continue
+    unseen.push(path)
+  }
+  return unseen
+}

@@ -1,0 +1,208 @@
+import type { BindingModel, EntityModel } from '../model/entity.ts'
+import type { JournalPosition } from '../model/ids.ts'
+import type { Conflict, HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
+import { type Fields, type Image, type Path, type Value, splitPartPath, valuesEqual, valuesEquivalent } from '../model/value.ts'
+import { type ChangedValue, changedValues, elementsOf } from './decode.ts'
+import { incomingWins, policyName, policyOf } from './policy.ts'
+import type { References } from './references.ts'
+
+/** How an observation relates to a write of ours, when the ladder of docs/protocol.md 3.6 has found one. */
+export interface OwnWriteSeen {
+  /** exact: the image is the state right after our write. included: it holds our write or not, field by field (an UNKNOWN write found by a read). */
+  readonly how: 'exact' | 'included'
+  /** The canonical values that we wrote, and the native values they were written as. */
+  readonly patch: Fields
+  readonly native: Image
+  /** Of our write: what the app changes in answer to it descends from it. null where another change may have come between. */
+  readonly origin: Pick<Origin, 'root' | 'hops'> | null
+}
+
+export interface FoldInput {
+  readonly entity: EntityModel
+  readonly binding: BindingModel
+  readonly record: RecordState
+  readonly lane: Lane
+  readonly image: Image
+  /** The image holds every mapped field of the app (an absent optional field is then absent there too). */
+  readonly seq: JournalPosition
+  readonly atMs: number
+  readonly sourceTimeMs: number | undefined
+  readonly own: OwnWriteSeen | null
+  readonly references: References
+}
+
+export interface FoldResult {
+  readonly record: RecordState
+  readonly lane: Lane
+  readonly accepted: readonly Path[]
+  readonly convergent: readonly Path[]
+  readonly rendition: readonly Path[]
+  readonly lost: readonly Path[]
+  readonly won: readonly Path[]
+  readonly conflicts: readonly Conflict[]
+  /** Paths whose lineage has more hops than any honest change can have: applications that answer each other. */
+  readonly overBudget: readonly Path[]
+}
+
+/**
+ * Folds an observed image into a record (docs/protocol.md steps 7 and 8): what our own write explains is subtracted, what remains is a change of the application, each
+ * field accepted, found equal, or decided by its policy with the loser kept. Pure. Throws SyncError (the entry is parked) or MissingReference (it waits).
+ */
+export function foldImage(input: FoldInput): FoldResult {
+  return new Fold(input).run()
+}
+
+class Fold {
+  readonly input: FoldInput
+  readonly conflicts: Conflict[] = []
+  readonly accepted: Path[] = []
+  readonly convergent: Path[] = []
+  readonly rendition: Path[] = []
+  readonly lost: Path[] = []
+  readonly won: Path[] = []
+  readonly overBudget: Path[] = []
+  head: Record<Path, HeadCell>
+  sent: Record<Path, Value>
+  headTouched = false
+  #origin: Origin | undefined
+
+  constructor(input: FoldInput) {
+    this.input = input
+    this.head = { ...input.record.head }
+    this.sent = { ...input.lane.sent }
+  }
+
+  run(): FoldResult {
+    const { entity, binding, lane, image, references } = this.input
+    const changed = changedValues(entity, binding, lane.image, image, references)
+    for (const value of changed) this.#foldOne(value)
+    const record = this.headTouched
+      ? { ...this.input.record, head: this.head, headSeq: this.input.seq }
+      : this.input.record
+    return {
+      record,
+      lane: { ...lane, image: mergeImage(binding, lane.image, image), sent: changed.length === 0 ? lane.sent : this.sent },
+      accepted: this.accepted,
+      convergent: this.convergent,
+      rendition: this.rendition,
+      lost: this.lost,
+      won: this.won,
+      conflicts: this.conflicts,
+      overBudget: this.overBudget,
+    }
+  }
+
+  #foldOne(change: ChangedValue): void {
+    const { path, value } = change
+    if (this.#isOwn(change)) {
+      const ours = this.input.own?.patch[path] as Value
+      this.sent[path] = ours
+      if (!valuesEqual(ours, value)) this.rendition.push(path)
+      return
+    }
+    const cell = this.head[path]
+    if (this.input.record.deleted) {
+      this.#logLoser(path, value, cell, 'deleted')
+      this.sent[path] = value
+      return
+    }
+    if (change.element !== null && this.head[change.element]?.value === false) {
+      this.#logLoser(path, value, this.head[change.element], 'deleted')
+      return
+    }
+    if (cell !== undefined && valuesEqual(value, cell.value)) {
+      this.sent[path] = value
+      this.convergent.push(path)
+      return
+    }
+    const agreed = cell === undefined || (path in this.sent && valuesEqual(cell.value, this.sent[path]))
+    if (agreed) this.#accept(path, value)
+    else this.#decide(path, value, cell)
+  }
+
+  /** Step 7: the value is our own write as the app renders it. For an UNKNOWN write only when it is recognisably ours. */
+  #isOwn(change: ChangedValue): boolean {
+    const own = this.input.own
+    if (own === null || !(change.path in own.patch)) return false
+    if (own.how === 'exact') return true
+    return change.natives.every((native) => !(native in own.native) || valuesEquivalent(this.input.image[native], own.native[native]))
+  }
+
+  #accept(path: Path, value: Value): void {
+    const origin = this.#originOfChange()
+    if (origin.hops > 2 * this.input.entity.bindings.size) this.overBudget.push(path)
+    if (value === false && isPresence(path)) this.#dropElement(path)
+    this.head[path] = { value, origin }
+    this.sent[path] = value
+    this.headTouched = true
+    this.accepted.push(path)
+  }
+
+  /** A removed element takes its fields along; what its remover had not seen of them is kept in the conflict log. */
+  #dropElement(element: Path): void {
+    const prefix = element + '.'
+    for (const path of Object.keys(this.head)) {
+      if (!path.startsWith(prefix)) continue
+      const cell = this.head[path] as HeadCell
+      if (!(path in this.sent) || !valuesEqual(cell.value, this.sent[path])) {
+        this.#log(path, cell.origin.app, cell.value, this.input.binding.app, null, 'unseen', 'delete')
+      }
+      delete this.head[path]
+    }
+    for (const path of Object.keys(this.sent)) if (path.startsWith(prefix)) delete this.sent[path]
+  }
+
+  #decide(path: Path, value: Value, cell: HeadCell): void {
+    const { entity, binding } = this.input
+    const policy = policyOf(entity, path)
+    const origin = this.#originOfChange()
+    const reason = path in this.sent ? 'both-changed' : 'first-contact'
+    if (incomingWins(entity, policy, { app: binding.app, timeMs: origin.timeMs }, { app: cell.origin.app, timeMs: cell.origin.timeMs })) {
+      this.#log(path, cell.origin.app, cell.value, binding.app, value, reason, policyName(policy))
+      this.#accept(path, value)
+      this.accepted.pop()
+      this.won.push(path)
+    } else {
+      this.#log(path, binding.app, value, cell.origin.app, cell.value, reason, policyName(policy))
+      this.sent[path] = value
+      this.lost.push(path)
+    }
+  }
+
+  #logLoser(path: Path, value: Value, cell: HeadCell | undefined, reason: 'deleted'): void {
+    if (cell !== undefined && valuesEqual(cell.value, value)) return
+    this.#log(path, this.input.binding.app, value, cell?.origin.app ?? this.input.binding.app, cell?.value ?? null, reason, 'delete')
+    this.lost.push(path)
+  }
+
+  #log(path: Path, loserApp: Conflict['loserApp'], loserValue: Value, winnerApp: Conflict['winnerApp'], winnerValue: Value, reason: Conflict['reason'], policy: string): void {
+    const { record, seq, atMs } = this.input
+    this.conflicts.push({ key: record.key, entity: record.entity, path, loserApp, loserValue, winnerApp, winnerValue, reason, policy, seq, atMs })
+  }
+
+  /** One origin for all that this observation changes: a person's change is its own root; what the app made of our write descends from it. */
+  #originOfChange(): Origin {
+    if (this.#origin !== undefined) return this.#origin
+    const { seq, binding, atMs, sourceTimeMs, own } = this.input
+    const timeMs = sourceTimeMs === undefined ? atMs : Math.min(sourceTimeMs, atMs)
+    const cause = own?.how === 'exact' ? own.origin : null
+    this.#origin = { seq, app: binding.app, timeMs, root: cause?.root ?? seq, hops: cause === null ? 0 : cause.hops + 1 }
+    return this.#origin
+  }
+}
+
+const isPresence = (path: Path): boolean => splitPartPath(path)?.field === ''
+
+/** What the app is now known to hold: the new values over the old ones, elements that are gone taken out. */
+export function mergeImage(binding: BindingModel, before: Image, now: Image): Image {
+  const merged: Record<Path, Value> = { ...before, ...now }
+  for (const part of binding.parts) {
+    if (now[part.container] !== true) continue
+    for (const element of elementsOf(before, part.container)) {
+      if (now[element] === true) continue
+      const prefix = element + '.'
+      for (const path of Object.keys(merged)) if (path === element || path.startsWith(prefix)) delete merged[path]
+    }
+  }
+  return merged
+}

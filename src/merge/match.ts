@@ -1,0 +1,48 @@
+import type { BindingModel, EntityModel } from '../model/entity.ts'
+import type { RecordState } from '../model/record.ts'
+import type { Image, Value } from '../model/value.ts'
+
+/**
+ * The match key of an image: its match fields decoded, and compared as people do (letter case and surrounding space do not tell two customers apart).
+ * null when the entity has none, the application does not map all of them, or one is empty: such a record is never matched.
+ */
+export function matchKeyOf(entity: EntityModel, binding: BindingModel, image: Image): string | null {
+  if (entity.match === null) return null
+  const parts: Value[] = []
+  for (const name of entity.match) {
+    const mapping = binding.fields.find((field) => field.field === name)
+    if (mapping === undefined || mapping.decode === null) return null
+    const values: Record<string, Value> = {}
+    for (const native of mapping.natives) {
+      if (!(native in image)) return null
+      values[native] = image[native] as Value
+    }
+    try {
+      parts.push(mapping.decode(values))
+    } catch {
+      return null
+    }
+  }
+  return keyText(parts)
+}
+
+/** The match key of a canonical record. */
+export function matchKeyOfRecord(entity: EntityModel, record: RecordState): string | null {
+  if (entity.match === null || record.deleted) return null
+  const parts: Value[] = []
+  for (const name of entity.match) {
+    const cell = record.head[name]
+    if (cell === undefined) return null
+    parts.push(cell.value)
+  }
+  return keyText(parts)
+}
+
+function keyText(parts: readonly Value[]): string | null {
+  const texts: string[] = []
+  for (const part of parts) {
+    if (part === null || part === '') return null
+    texts.push(typeof part === 'string' ? part.normalize('NFKC').trim().toLowerCase() : String(part))
+  }
+  return texts.some((text) => text === '') ? null : JSON.stringify(texts)
+}

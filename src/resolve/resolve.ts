@@ -1,0 +1,81 @@
+import type { BindingModel } from '../model/entity.ts'
+import { type CanonicalKey, compareTokens, type Token } from '../model/ids.ts'
+import type { Lane, Link, RecordState } from '../model/record.ts'
+
+/** What is known of the record that an observation speaks of. */
+export interface Subject {
+  readonly binding: BindingModel
+  /** image: a trustworthy state. deleted: it is gone. hint: only that something happened (also an image without an ordered token). */
+  readonly kind: 'image' | 'deleted' | 'hint'
+  readonly token: Token | undefined
+  /** The observation is a read of ours: it is the state now, whatever its token. */
+  readonly isRead: boolean
+  readonly correlationId: string | undefined
+  /** From the image's own match fields; null when it has none or one is empty. */
+  readonly matchKey: string | null
+}
+
+/** The cross-reference as loaded for one subject. */
+export interface Surroundings {
+  readonly link: Link | undefined
+  /** The record that the correlation id names, when it is one of ours. */
+  readonly correlated: RecordState | undefined
+  /** The record that already has this match key. */
+  readonly matched: RecordState | undefined
+  /** Creates of ours on this object that were committed as open when the entry was received. */
+  readonly openCreates: readonly CanonicalKey[]
+}
+
+export type Resolution =
+  | { readonly to: 'record'; readonly key: CanonicalKey }
+  /** It is what our own create made, or a record that the correlated one lacks in this application: link it. */
+  | { readonly to: 'link'; readonly key: CanonicalKey; readonly why: 'correlation' | 'match'; readonly incarnation: number }
+  | { readonly to: 'new'; readonly incarnation: number }
+  | { readonly to: 'hold'; readonly keys: readonly CanonicalKey[] }
+  | { readonly to: 'read' }
+  | { readonly to: 'tombstone' }
+  | { readonly to: 'drop'; readonly why: string }
+  | { readonly to: 'ambiguous'; readonly key: CanonicalKey }
+
+/** Which record an observation speaks of (docs/protocol.md step 3). Pure. */
+export function resolve(subject: Subject, around: Surroundings): Resolution {
+  const { link } = around
+  if (link !== undefined && link.state === 'live' && link.key !== null) return { to: 'record', key: link.key }
+  if (link !== undefined && isOfTheDead(subject, link)) return { to: 'drop', why: 'no newer than its deletion' }
+  if (link !== undefined && link.token === null && subject.kind === 'image' && !subject.isRead) return { to: 'read' }
+  const incarnation = link === undefined ? 0 : link.incarnation + 1
+  const correlated = byCorrelation(subject, around)
+  if (correlated !== undefined && subject.kind !== 'deleted') return { to: 'link', key: correlated, why: 'correlation', incarnation }
+  if (correlated === undefined && around.openCreates.length > 0 && !subject.binding.capabilities.correlation) {
+    return { to: 'hold', keys: around.openCreates }
+  }
+  if (subject.kind === 'deleted') return { to: 'tombstone' }
+  if (subject.kind === 'hint') return { to: 'read' }
+  return byMatch(subject, around, incarnation)
+}
+
+/** A tombstoned id: only a state that is provably newer than the deletion is a new incarnation. */
+function isOfTheDead(subject: Subject, tombstone: Link): boolean {
+  if (subject.kind === 'deleted') return true
+  if (subject.kind === 'hint' || subject.isRead) return false
+  return subject.token !== undefined && tombstone.token !== null && compareTokens(subject.token, tombstone.token) <= 0
+}
+
+function byCorrelation(subject: Subject, around: Surroundings): CanonicalKey | undefined {
+  const record = around.correlated
+  if (record === undefined || record.entity !== subject.binding.entity || record.key !== subject.correlationId) return undefined
+  const lane = record.lanes[subject.binding.app]
+  return lane === undefined || isFree(lane) ? record.key : undefined
+}
+
+/** The record has no living counterpart in this application. */
+const isFree = (lane: Lane): boolean => lane.nativeId === null || lane.exists === false
+
+function byMatch(subject: Subject, around: Surroundings, incarnation: number): Resolution {
+  const record = around.matched
+  if (subject.matchKey === null || record === undefined) return { to: 'new', incarnation }
+  const lane = record.lanes[subject.binding.app]
+  if (lane === undefined || (isFree(lane) && lane.intent === null)) return { to: 'link', key: record.key, why: 'match', incarnation }
+  if (isFree(lane)) return { to: 'hold', keys: [record.key] }
+  return { to: 'ambiguous', key: record.key }
+}

@@ -1,0 +1,323 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { SyncError } from '../errors/index.ts'
+import type { AppId } from '../model/ids.ts'
+import type { Accepted, RawReply, RawRequest, Source } from '../ports/app.ts'
+import type { Clock, Log } from '../ports/clock.ts'
+import { declaredTooLong, inflated, readBody } from './body.ts'
+import { problemReply, unknownPath } from './problem.ts'
+
+export interface ListenerLimits {
+  readonly bodyBytesMax: number
+  /** A sender that has not sent all its headers within this is cut off. */
+  readonly headersTimeoutMs: number
+  /** The same for the whole request. */
+  readonly requestTimeoutMs: number
+}
+
+export interface ListenerOptions {
+  readonly sources: readonly Source[]
+  /** Gets every request that is not for a webhook. Without it they are refused as `intake.unknown-path`. */
+  readonly admin?: (request: Request) => Response | Promise<Response>
+  /** Makes the changes durable and gives what to answer. Rejects with a SyncError (handling retry) when it cannot; then nothing was acknowledged. */
+  readonly onAccept: (app: AppId, accepted: Accepted) => Promise<RawReply>
+  readonly limits: ListenerLimits
+  readonly log: Log
+  readonly clock: Clock
+}
+
+/** The hub's HTTP front. */
+export interface Listener extends AsyncDisposable {
+  /** Resolves once it listens; port 0 takes a free one. */
+  listen(port: number, host: string): Promise<{ readonly host: string; readonly port: number }>
+  /** Takes no new connections, answers what is under way, refuses what comes on old ones, then ends. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Longer than the idle time of the usual load balancers (60 s), so that it is they who close. */
+const KEEP_ALIVE_MS = 65_000
+/** Node's default, stated: no signature or token needs more. Beyond it Node answers 431. */
+const HEADER_BYTES_MAX = 16_384
+/** How long a refused sender may take to notice our early answer before the connection is cut. */
+const LINGER_MS = 1_000
+/** What is under way when the hub stops has this long; a hub must be gone within 30 s. */
+const DRAIN_MS = 10_000
+/** Refusals are logged one by one up to this many a second; a flood is counted. */
+const REFUSALS_LOGGED_PER_S = 10
+
+interface Route {
+  readonly source: Source
+  readonly methods: readonly string[]
+}
+
+export function createListener(options: ListenerOptions): Listener {
+  return new HttpListener(options)
+}
+
+class HttpListener implements Listener {
+  readonly #options: ListenerOptions
+  readonly #routes = new Map<string, Route>()
+  readonly #server: Server
+  readonly #admin: ReturnType<typeof getRequestListener> | null
+  readonly #refusals: RefusalLog
+  #closing: Promise<void> | null = null
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#refusals = new RefusalLog(options.log, options.clock)
+    for (const source of options.sources)
+      for (const { method, path } of source.listens) this.#declare(source, method, path)
+    this.#admin =
+      options.admin === undefined ? null : getRequestListener(options.admin, { overrideGlobalObjects: false })
+    const { headersTimeoutMs, requestTimeoutMs } = options.limits
+    this.#server = createServer(
+      {
+        headersTimeout: headersTimeoutMs,
+        requestTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs, requestTimeoutMs),
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        maxHeaderSize: HEADER_BYTES_MAX,
+      },
+      (request, response) => this.#take(request, response),
+    )
+    this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      this.#take(request, response, true),
+    )
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuseSocket(error, socket))
+  }
+
+  listen(port: number, host: string): Promise<{ readonly host: string; readonly port: number }> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        this.#server.on('error', (error) =>
+          this.#options.log.log('error', 'the listener failed', { error: error.message }),
+        )
+        resolve({ host, port: (this.#server.address() as AddressInfo).port })
+      })
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const cut = this.#options.clock.timer(DRAIN_MS, () => this.#server.closeAllConnections())
+      this.#server.close(() => {
+        cut.cancel()
+        resolve()
+      })
+      this.#server.closeIdleConnections()
+    })
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #declare(source: Source, method: string, path: string): void {
+    const route = this.#routes.get(path)
+    if (route !== undefined && route.source !== source)
+      throw new SyncError(
+        'config.invalid',
+        `${route.source.app} and ${source.app} both listen on ${path}; give each its own path.`,
+      )
+    this.#routes.set(path, { source, methods: [...(route?.methods ?? []), method] })
+  }
+
+  /** Hot path up to `onAccept`. */
+  #take(request: IncomingMessage, response: ServerResponse, wantsContinue = false): void {
+    const url = request.url ?? '/'
+    const question = url.indexOf('?')
+    const path = question < 0 ? url : url.slice(0, question)
+    const route = this.#routes.get(path)
+    response.on('error', ignore)
+    if (this.#closing !== null) this.#refuse(request, response, path, STOPPING)
+    else if (route === undefined) this.#pass(request, response, path, wantsContinue)
+    else if (!route.methods.includes(request.method ?? '')) this.#answerMethod(request, response, path, route)
+    else this.#read(request, response, path, question < 0 ? '' : url.slice(question + 1), route, wantsContinue)
+  }
+
+  #read(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: string,
+    route: Route,
+    wantsContinue: boolean,
+  ): void {
+    const { bodyBytesMax } = this.#options.limits
+    const tooLong = declaredTooLong(request, bodyBytesMax)
+    if (tooLong !== null) {
+      this.#refuse(request, response, path, tooLong)
+      return
+    }
+    if (wantsContinue) response.writeContinue()
+    readBody(request, bodyBytesMax, (body, error) => {
+      if (error !== null) this.#refuse(request, response, path, error)
+      else if (body !== null) void this.#accept(route.source, request, response, path, query, body)
+    })
+  }
+
+  async #accept(
+    source: Source,
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: string,
+    sent: Buffer,
+  ): Promise<void> {
+    try {
+      const coding = request.headers['content-encoding']
+      const body =
+        coding === undefined || coding === 'identity'
+          ? sent
+          : await inflated(sent, coding, this.#options.limits.bodyBytesMax)
+      const raw: RawRequest = {
+        method: request.method ?? '',
+        path,
+        query,
+        // `set-cookie` alone may be a list there, and no webhook sends it.
+        headers: request.headers as Readonly<Record<string, string>>,
+        body,
+        remoteAddress: request.socket.remoteAddress ?? '',
+      }
+      const accepted = source.accept(raw, this.#options.clock.nowMs())
+      this.#send(response, await this.#options.onAccept(source.app, accepted))
+    } catch (error) {
+      this.#refuse(request, response, path, error)
+    }
+  }
+
+  #pass(request: IncomingMessage, response: ServerResponse, path: string, wantsContinue: boolean): void {
+    if (this.#admin === null) {
+      this.#refuse(request, response, path, unknownPath(path, [...this.#routes.keys()]))
+      return
+    }
+    if (wantsContinue) response.writeContinue()
+    void this.#admin(request, response)
+  }
+
+  #answerMethod(request: IncomingMessage, response: ServerResponse, path: string, route: Route): void {
+    const allow = [...route.methods, 'OPTIONS'].join(', ')
+    response.setHeader('allow', allow)
+    if (request.method === 'OPTIONS') {
+      response.writeHead(204).end()
+      return
+    }
+    const text = `${path} takes ${route.methods.join(', ')}, not ${(request.method ?? '').slice(0, 20)}.`
+    this.#refuse(request, response, path, new SyncError('intake.method', text))
+  }
+
+  #send(response: ServerResponse, reply: RawReply): void {
+    if (response.destroyed) return
+    if (this.#closing !== null) response.setHeader('connection', 'close')
+    const hasBody = reply.status !== 204 && reply.status !== 304
+    const length = hasBody ? { 'content-length': Buffer.byteLength(reply.body) } : {}
+    response.writeHead(reply.status, { ...reply.headers, ...length })
+    response.end(hasBody ? reply.body : undefined)
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, path: string, error: unknown): void {
+    const known = SyncError.from(error)
+    this.#refusals.add(known, path)
+    if (response.destroyed || response.headersSent) return
+    const reply = problemReply(known, path)
+    if (request.complete || isBodyless(request)) this.#send(response, reply)
+    else this.#sendEarly(request, response, reply)
+  }
+
+  /**
+   * Answers a request whose body is still coming, without reading it. Closing at once would reset the connection and could take the answer with it, so the sender has
+   * a moment to notice.
+   */
+  #sendEarly(request: IncomingMessage, response: ServerResponse, reply: RawReply): void {
+    const { socket } = request
+    request.pause()
+    response.shouldKeepAlive = false
+    const headers = {
+      ...reply.headers,
+      ...headersOf(response),
+      connection: 'close',
+      'content-length': String(Buffer.byteLength(reply.body)),
+    }
+    socket.write(rawResponse(reply.status, headers, reply.body))
+    socket.end()
+    const cut = this.#options.clock.timer(LINGER_MS, () => socket.destroy())
+    socket.once('close', () => cut.cancel())
+  }
+
+  /** What Node's parser refused, or what did not arrive in time. The socket has no request object to answer through. */
+  #refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    const isHuge = error.code === 'HPE_HEADER_OVERFLOW'
+    const known = isLate
+      ? new SyncError(
+          'intake.timeout',
+          'the request did not arrive as a whole in time. Nothing was stored; send it again.',
+        )
+      : new SyncError(
+          'intake.not-http',
+          isHuge
+            ? `the headers are larger than ${HEADER_BYTES_MAX} bytes.`
+            : 'the request is not well-formed HTTP/1.1.',
+          { cause: error },
+        )
+    this.#refusals.add(known, '')
+    const reply = problemReply(known, '', isHuge ? 431 : undefined)
+    const headers = { ...reply.headers, connection: 'close', 'content-length': String(Buffer.byteLength(reply.body)) }
+    socket.end(rawResponse(reply.status, headers, reply.body), () => socket.destroy())
+  }
+}
+
+const ignore = (): void => {}
+
+const STOPPING = new SyncError('intake.stopping', 'the hub is shutting down. Send this again after Retry-After.')
+
+const isBodyless = (request: IncomingMessage): boolean =>
+  request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined
+
+const headersOf = (response: ServerResponse): Record<string, string> =>
+  Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]))
+
+function rawResponse(status: number, headers: Readonly<Record<string, string>>, body: string): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} Refused\r\n${lines.join('')}\r\n${body}`
+}
+
+/** Refusals in the log, but not as many as a stranger likes to send. */
+class RefusalLog {
+  readonly #log: Log
+  readonly #clock: Clock
+  #secondStartMs = Number.NEGATIVE_INFINITY
+  #logged = 0
+  #left = 0
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log
+    this.#clock = clock
+  }
+
+  add(error: SyncError, path: string): void {
+    const isBug = error.handling === 'bug'
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#secondStartMs > 1000) {
+      if (this.#left > 0) this.#log.log('warn', `${this.#left} more requests were refused`, {})
+      this.#secondStartMs = nowMs
+      this.#logged = 0
+      this.#left = 0
+    }
+    if (this.#logged++ >= REFUSALS_LOGGED_PER_S) this.#left++
+    else
+      this.#log.log(isBug ? 'error' : 'warn', `a request was refused: ${error.message}`, {
+        path,
+        code: error.code,
+        ...(isBug ? { cause: error.cause } : {}),
+      })
+  }
+}

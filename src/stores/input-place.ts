@@ -1,0 +1,27 @@
+import type { Input } from '../model/change.ts'
+
+/** What an input is about, as far as its kind says: the columns by which a journal may be searched, and the scope of a dedup key. */
+export interface InputPlace {
+  readonly app: string | null
+  readonly object: string | null
+  readonly nativeId: string | null
+}
+
+const NOWHERE: InputPlace = { app: null, object: null, nativeId: null }
+
+export function inputPlace(input: Input): InputPlace {
+  switch (input.type) {
+    case 'notification':
+      return input.change
+    case 'read':
+      return input.read
+    case 'outcome':
+    case 'timer':
+      return { app: input.app, object: null, nativeId: null }
+    case 'operator': {
+      const { operator } = input
+      if (operator.action === 'replay') return NOWHERE
+      return { app: operator.app, object: null, nativeId: operator.action === 'read' ? operator.nativeId : null }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { SyncError } from '../../errors/index.ts'
+import type { Conflict, HeldEntry, Link, OpenLane, Verdict } from '../../model/record.ts'
+import { VERDICTS_MAX } from '../../model/record.ts'
+import { encodeData } from '../../model/value.ts'
+import type { CommitBatch, RecordWrite } from '../../ports/store.ts'
+import { isTaken } from './errors.ts'
+import { encodeRecordBody } from './record-codec.ts'
+import type { Statements } from './statements.ts'
+
+/**
+ * Writes one batch; to be called inside a transaction. Rows are applied in the order given, so a later one sees the earlier ones. This is the
+ * hot path of the store.
+ */
+export function commitBatch(sql: Statements, batch: CommitBatch): void {
+  requireEpoch(sql, batch.epoch)
+  for (const write of batch.records) writeRecord(sql, write)
+  for (const link of batch.links) writeLink(sql, link)
+  for (const match of batch.matches) writeMatch(sql, match)
+  for (const { seq, entity } of batch.heldDone) sql.of('DELETE FROM held WHERE seq = ? AND entity = ?').run(seq, entity)
+  for (const entry of batch.held) writeHeld(sql, entry)
+  for (const conflict of batch.conflicts) writeConflict(sql, conflict)
+  if (batch.cursor !== null) {
+    sql
+      .of('INSERT INTO cursors VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET position = excluded.position')
+      .run(batch.cursor.consumer, batch.cursor.position)
+  }
+}
+
+/** The lock file keeps a second hub out; the epoch is the proof in the data itself, for a folder that was copied or a lock that was removed. */
+function requireEpoch(sql: Statements, epoch: number): void {
+  const current = sql.of("SELECT value FROM meta WHERE name = 'epoch'").get()?.[0]
+  if (current === epoch) return
+  throw new SyncError('store.fenced', `epoch ${epoch} tried to commit, the store is at epoch ${current}`)
+}
+
+const INSERT_RECORD = `
+  INSERT INTO records (canonical_key, entity, shard, rev, deleted, body, verdict_lines, verdicts)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (canonical_key) DO NOTHING RETURNING verdict_lines`
+
+const UPDATE_RECORD = `
+  UPDATE records SET rev = ?, deleted = ?, shard = ?, body = ?, verdict_lines = verdict_lines + ?, verdicts = ? || verdicts
+  WHERE canonical_key = ? AND rev = ? RETURNING verdict_lines`
+
+function writeRecord(sql: Statements, { state, expectRev, verdicts, openLanes }: RecordWrite): void {
+  const { key, entity, shard, rev } = state
+  const deleted = state.deleted ? 1 : 0
+  const body = encodeRecordBody(state)
+  const lines = verdictLines(verdicts)
+  const row =
+    expectRev === 0
+      ? sql.of(INSERT_RECORD).get(key, entity, shard, rev, deleted, body, verdicts.length, lines)
+      : sql.of(UPDATE_RECORD).get(rev, deleted, shard, body, verdicts.length, lines, key, expectRev)
+  if (row === undefined) {
+    throw new SyncError('store.rev-conflict', `record ${key} is not at rev ${expectRev}; another owner wrote it`, {
+      place: { key, entity },
+    })
+  }
+  if ((row[0] as number) > 2 * VERDICTS_MAX) cutVerdicts(sql, key)
+  if (openLanes !== null) replaceOpenLanes(sql, key, expectRev === 0, openLanes)
+}
+
+/** Verdicts are put before the others by the database, unparsed, and cut back only every so often, so that most writes need not read them. */
+function cutVerdicts(sql: Statements, key: string): void {
+  const text = sql.of('SELECT verdicts FROM records WHERE canonical_key = ?').get(key)?.[0] as string
+  let end = 0
+  for (let line = 0; line < VERDICTS_MAX; line++) end = text.indexOf('\n', end) + 1
+  sql
+    .of('UPDATE records SET verdict_lines = ?, verdicts = ? WHERE canonical_key = ?')
+    .run(VERDICTS_MAX, text.slice(0, end), key)
+}
+
+function verdictLines(verdicts: readonly Verdict[]): string {
+  let text = ''
+  for (const verdict of verdicts) text += encodeData(verdict) + '\n'
+  return text
+}
+
+function replaceOpenLanes(sql: Statements, key: string, isNew: boolean, lanes: readonly OpenLane[]): void {
+  if (!isNew) sql.of('DELETE FROM open_lanes WHERE canonical_key = ?').run(key)
+  for (const { app, entity, state, op, sinceMs, code } of lanes) {
+    sql.of('INSERT INTO open_lanes VALUES (?, ?, ?, ?, ?, ?, ?)').run(key, app, entity, state, op, sinceMs, code)
+  }
+}
+
+/** A live row gives way to its own record's, or to a tombstone; never to another record's. */
+const WRITE_LINK = `
+  INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (app_id, object_id, native_id, entity) DO UPDATE SET
+    canonical_key = excluded.canonical_key, incarnation = excluded.incarnation, state = excluded.state,
+    token = excluded.token, at_ms = excluded.at_ms
+  WHERE links.state = 'tombstone' OR excluded.state = 'tombstone' OR links.canonical_key = excluded.canonical_key`
+
+function writeLink(sql: Statements, link: Link): void {
+  const { app, object, nativeId, entity, key, incarnation, state, token, atMs } = link
+  try {
+    const done = sql.of(WRITE_LINK).run(app, object, nativeId, entity, key, incarnation, state, token, atMs)
+    if (done.changes === 1) return
+  } catch (error) {
+    if (isTaken(error)) throw linkTaken(link, error)
+    throw error
+  }
+  throw linkTaken(link, undefined)
+}
+
+function linkTaken({ app, entity, nativeId, key }: Link, cause: unknown): SyncError {
+  return new SyncError(
+    'store.link-taken',
+    `${entity} ${app}:${nativeId} cannot be linked to ${key}: the native record, or the canonical record's place in ${app}, is taken`,
+    { place: { app, entity, nativeId }, cause },
+  )
+}
+
+const WRITE_MATCH = `
+  INSERT INTO matches VALUES (?, ?, ?)
+  ON CONFLICT (entity, match_key) DO UPDATE SET canonical_key = excluded.canonical_key
+  WHERE matches.canonical_key = excluded.canonical_key`
+
+function writeMatch(sql: Statements, { entity, matchKey, key }: CommitBatch['matches'][number]): void {
+  if (key === null) {
+    sql.of('DELETE FROM matches WHERE entity = ? AND match_key = ?').run(entity, matchKey)
+  } else if (sql.of(WRITE_MATCH).run(entity, matchKey, key).changes !== 1) {
+    throw new SyncError(
+      'store.link-taken',
+      `match key ${matchKey} of ${entity} belongs to another record than ${key}`,
+      {
+        place: { entity, key },
+      },
+    )
+  }
+}
+
+function writeHeld(sql: Statements, entry: HeldEntry): void {
+  const { seq, entity, app, object, nativeId, waitsOn } = entry
+  sql
+    .of('INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?)')
+    .run(seq, entity, app, object, nativeId, waitsOn, encodeData(entry))
+}
+
+function writeConflict(sql: Statements, conflict: Conflict): void {
+  const { key, entity, path, reason, loserApp, winnerApp, atMs } = conflict
+  sql
+    .of(
+      `INSERT INTO conflicts (canonical_key, entity, path, reason, loser_app, winner_app, at_ms, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(key, entity, path, reason, loserApp, winnerApp, atMs, encodeData(conflict))
+}

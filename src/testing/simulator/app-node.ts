@@ -1,0 +1,99 @@
+import type { ReadImage } from '../../model/change.ts'
+import type { FeedPosition } from '../../model/ids.ts'
+import { SimApp } from './apps/app.ts'
+import { type Feed, type FeedPage, LogFeed, PollFeed } from './apps/feeds.ts'
+import type { AppProfile } from './apps/profile.ts'
+import { Webhooks } from './apps/webhooks.ts'
+import type { Faults } from './faults.ts'
+import type { Gate } from './gate.ts'
+import { Network, TIMEOUT_MS } from './network.ts'
+import type { World } from './world.ts'
+
+/** How soon a log that is followed shows what was committed. */
+const LOG_EVERY_MS = 5
+
+type Settle = (page: FeedPage | null, resolve: (page: FeedPage) => void, reject: (error: Error) => void) => void
+
+/** One application with all that stands around it: its way of telling of changes, and its network. It outlives every process of the hub. */
+export class AppNode {
+  readonly app: SimApp
+  readonly network: Network
+  readonly feed: Feed | null
+  readonly webhooks: Webhooks | null
+  readonly #world: World
+  readonly #faults: Faults
+  /** Wakes a reader that waits for news. */
+  #wake: (() => void) | null = null
+  #confirmed: FeedPosition | null = null
+  /** The page that was read last. */
+  #handed: FeedPage | null = null
+
+  constructor(profile: AppProfile, world: World, gate: Gate, faults: Faults, spanMs: number) {
+    this.app = new SimApp(profile, world)
+    this.network = new Network(world, faults, spanMs)
+    this.#world = world
+    this.#faults = faults
+    this.feed = profile.notify === 'log' ? new LogFeed(this.app) : profile.notify === 'poll' ? new PollFeed(this.app) : null
+    this.webhooks = profile.notify === 'webhook' ? new Webhooks(this.app, world, gate, faults) : null
+    this.app.onCommit = (record) => {
+      this.feed?.committed(record)
+      this.webhooks?.committed(record)
+      this.#wake?.()
+    }
+  }
+
+  /** Whether the hub still has to hear of something. */
+  get hasNews(): boolean {
+    return (this.webhooks?.pending ?? 0) > 0 || this.feed?.hasNews(this.#confirmed) === true
+  }
+
+  /** The hub says that it has everything up to here: what it was given with that position counts as acknowledged. */
+  confirmed(position: FeedPosition): void {
+    this.#confirmed = position
+    if (this.#handed?.position !== position) return
+    const atMs = this.#world.clock.monotonicMs()
+    for (const { app, deliveryId } of this.#handed.changes) {
+      this.#world.history.acknowledged.push({ app, deliveryId: deliveryId ?? '', atMs })
+    }
+    this.#handed = null
+  }
+
+  /** A read of the feed waits for news (but not for ever), looks at its own pace, and may fail. To read after a position is to confirm it. */
+  readFeed(after: FeedPosition | null, max: number, patienceMs: number, signal: AbortSignal, settle: Settle): Promise<FeedPage> {
+    if (after !== null) this.confirmed(after)
+    const { clock } = this.#world
+    const feed = this.feed as Feed
+    const { notify, pollEveryMs } = this.app.profile
+    const delayMs = this.#faults.hit('drop') ? TIMEOUT_MS : this.#faults.int('feed', 1, notify === 'poll' ? pollEveryMs : LOG_EVERY_MS)
+    return new Promise((resolve, reject) => {
+      let isAnswered = false
+      const answer = (): void => {
+        if (isAnswered) return
+        isAnswered = true
+        timer.cancel()
+        this.#wake = null
+        const failed = this.network.isDown || this.#faults.hit('readFailure')
+        this.#handed = failed ? null : feed.page(after, max)
+        settle(this.#handed, resolve, reject)
+      }
+      let timer = clock.timer(feed.hasNews(after) ? delayMs : patienceMs, answer)
+      if (!feed.hasNews(after)) {
+        this.#wake = () => {
+          this.#wake = null
+          timer.cancel()
+          timer = clock.timer(delayMs, answer)
+        }
+      }
+      signal.addEventListener('abort', answer, { once: true })
+    })
+  }
+
+  /** What the hub knows of an application that takes blind writes, and since when: the start of every window in which an edit may be lost. */
+  noteReads(images: readonly ReadImage[], capturedAtMs: number): void {
+    if (this.app.profile.capabilities.condition === 'C2') return
+    const receivedAtMs = this.#world.clock.monotonicMs()
+    for (const { app, object, nativeId } of images) {
+      this.#world.history.reads.push({ app, object, nativeId, capturedAtMs, receivedAtMs })
+    }
+  }
+}

@@ -1,0 +1,287 @@
+import type { Change, Outcome, ReadImage } from '../../../model/change.ts'
+import { asNativeId, asToken, type EntityName, type NativeId, type ObjectId, type OpId, type Token } from '../../../model/ids.ts'
+import type { Fields, NativeRecord, Path, Value } from '../../../model/value.ts'
+import type { WriteOp } from '../../../ports/app.ts'
+import { recordOfCode } from '../fields.ts'
+import type { AppVersion, UserWrite } from '../history.ts'
+import type { World } from '../world.ts'
+import { type AppObject, type Cells, decode } from './mapping.ts'
+import type { AppProfile } from './profile.ts'
+
+/** A record as it stands in an application now. */
+export interface AppRecord {
+  readonly object: AppObject
+  readonly nativeId: NativeId
+  cells: Cells
+  revision: number
+  token: Token | undefined
+  isLive: boolean
+  correlationId: string | undefined
+  /** The op id of the write that made the last version; null when a user made it. */
+  lastOp: OpId | null
+  version: AppVersion
+}
+
+/**
+ * An application in memory: it keeps records under its own ids, names, units and habits, and knows nothing of the hub. Users edit it directly;
+ * the hub's requests come in through `apply`, `read` and `find`. Every version it commits is written to the history.
+ */
+export class SimApp {
+  readonly profile: AppProfile
+  /** By object and native id; deleted records stay, as their ids are never given again. */
+  readonly records = new Map<string, AppRecord>()
+  readonly #world: World
+  readonly #outcomesByKey = new Map<OpId, Outcome>()
+  #logPosition = 1000
+  /** Told of every version, after it is committed. */
+  onCommit: (record: AppRecord) => void = () => {}
+
+  constructor(profile: AppProfile, world: World) {
+    this.profile = profile
+    this.#world = world
+  }
+
+  recordAt(object: ObjectId, nativeId: NativeId): AppRecord | undefined {
+    return this.records.get(object + ' ' + nativeId)
+  }
+
+  /** The live record of a thing in the world, or of any of them, in order of creation. */
+  live(entity: EntityName): AppRecord[] {
+    return [...this.records.values()].filter((record) => record.isLive && record.object.spec.name === entity)
+  }
+
+  userCreates(object: AppObject, cells: Cells, user: UserWrite): AppRecord {
+    return this.#create(object, cells, undefined, user, null)
+  }
+
+  /** Saves new values over what the record holds now. Saving it as it was makes a version or nothing, as the application has it. */
+  userSaves(record: AppRecord, cells: Cells, user: UserWrite): void {
+    this.#commit(record, 'update', cells, user, null)
+  }
+
+  userDeletes(record: AppRecord, user: UserWrite): void {
+    this.#commit(record, 'delete', record.cells, user, null)
+  }
+
+  /** One write of the hub, as the application's API treats it. */
+  apply(op: WriteOp, sentAtMs: number): Outcome {
+    const { idempotency } = this.profile.capabilities
+    const remembers = idempotency === 'all' || (idempotency === 'create' && op.kind === 'create')
+    const before = remembers ? this.#outcomesByKey.get(op.op) : undefined
+    if (before !== undefined) return before
+    const outcome = op.kind === 'create' ? this.#applyCreate(op, sentAtMs) : this.#applyChange(op, sentAtMs)
+    if (remembers && outcome.result === 'applied') this.#outcomesByKey.set(op.op, outcome)
+    return outcome
+  }
+
+  read(object: ObjectId, nativeId: NativeId): ReadImage {
+    return this.#readImage(object, nativeId, this.recordAt(object, nativeId))
+  }
+
+  find(object: ObjectId, correlationId: string): ReadImage {
+    for (const record of this.records.values()) {
+      if (record.isLive && record.correlationId === correlationId && record.object.object === object) {
+        return this.#readImage(object, record.nativeId, record)
+      }
+    }
+    return { app: this.profile.app, object, nativeId: asNativeId(''), result: 'missing' }
+  }
+
+  /** The record as a notification tells it. */
+  changeOf(record: AppRecord, kind: Change['kind'], deliveryId: string): Change {
+    const { app, capabilities, clockAheadMs } = this.profile
+    const deleted = !record.isLive
+    return {
+      app,
+      object: record.object.object,
+      nativeId: record.nativeId,
+      kind: deleted && kind === 'image' ? 'deleted' : kind,
+      deliveryId,
+      ...(kind === 'image' && !deleted && { record: record.object.toWire(record.cells) }),
+      ...(record.token !== undefined && kind !== 'hint' && !(deleted && capabilities.token !== 'T2') && { token: record.token }),
+      ...(capabilities.correlation && record.correlationId !== undefined && { correlationId: record.correlationId }),
+      ...(capabilities.mark === 'M2' && record.lastOp !== null && { mark: record.lastOp }),
+      ...(clockAheadMs !== null && { sourceTimeMs: this.#sourceTime(record, clockAheadMs) }),
+    }
+  }
+
+  #readImage(object: ObjectId, nativeId: NativeId, record: AppRecord | undefined): ReadImage {
+    const { app, capabilities, clockAheadMs } = this.profile
+    if (record === undefined || !record.isLive) return { app, object, nativeId, result: 'missing' }
+    return {
+      app,
+      object,
+      nativeId,
+      result: 'found',
+      record: record.object.toWire(record.cells),
+      ...(record.token !== undefined && { token: record.token }),
+      ...(capabilities.correlation && record.correlationId !== undefined && { correlationId: record.correlationId }),
+      ...(clockAheadMs !== null && { sourceTimeMs: this.#sourceTime(record, clockAheadMs) }),
+    }
+  }
+
+  #sourceTime(record: AppRecord, aheadMs: number): number {
+    return this.#world.wallAt(record.version.atMs) + aheadMs
+  }
+
+  #applyCreate(op: WriteOp, sentAtMs: number): Outcome {
+    const object = this.profile.objectsById.get(op.object) as AppObject
+    const { cells } = object.fromWire(op.patch)
+    const correlationId = this.profile.capabilities.create === 'K0' ? undefined : op.correlationId
+    return this.#applied(op, this.#create(object, cells, correlationId, null, this.#hubWrite(op, object, sentAtMs)))
+  }
+
+  #applyChange(op: WriteOp, sentAtMs: number): Outcome {
+    const record = op.nativeId === null ? undefined : this.recordAt(op.object, op.nativeId)
+    if (record === undefined || !record.isLive) return { op: op.op, result: 'gone' }
+    const isConditional = this.profile.capabilities.condition === 'C2' && op.baseToken !== null
+    if (isConditional && op.baseToken !== record.token) return { op: op.op, result: 'conflict' }
+    if (op.kind === 'delete') {
+      this.#commit(record, 'delete', record.cells, null, this.#hubWrite(op, record.object, sentAtMs))
+      return { op: op.op, result: 'applied' }
+    }
+    const next = mergeWrite(record, op.patch)
+    this.#commit(record, 'update', next, null, this.#hubWrite(op, record.object, sentAtMs), op.resend)
+    return this.#applied(op, record)
+  }
+
+  #applied(op: WriteOp, record: AppRecord): Outcome {
+    const { reply } = this.profile.capabilities
+    return {
+      op: op.op,
+      result: 'applied',
+      ...(op.kind === 'create' && { nativeId: record.nativeId }),
+      ...(reply.token && record.token !== undefined && { token: record.token }),
+      ...(reply.image && { record: record.object.toWire(record.cells) }),
+    }
+  }
+
+  #hubWrite(op: WriteOp, object: AppObject, sentAtMs: number): NonNullable<AppVersion['hub']> {
+    return { op: op.op, key: op.correlationId, sentAtMs, written: canonicalPatch(object, op.patch) }
+  }
+
+  #create(object: AppObject, given: Cells, correlationId: string | undefined, user: UserWrite | null, hub: AppVersion['hub']): AppRecord {
+    const nativeId = asNativeId(this.profile.nativeId(this.records.size + 1))
+    const cells: Record<Path, Value> = { ...given }
+    for (const field of object.fields) if (!(field.name in cells)) cells[field.name] = null
+    const record: AppRecord = {
+      object,
+      nativeId,
+      cells,
+      revision: 0,
+      token: undefined,
+      isLive: true,
+      correlationId,
+      lastOp: null,
+      version: undefined as unknown as AppVersion,
+    }
+    this.records.set(object.object + ' ' + nativeId, record)
+    this.#commit(record, 'create', cells, user, hub)
+    return record
+  }
+
+  #commit(record: AppRecord, kind: AppVersion['kind'], cells: Cells, user: UserWrite | null, hub: AppVersion['hub'], resend = false): void {
+    const changed = kind === 'create' ? Object.keys(cells) : changedPaths(record.cells, cells)
+    const isNoop = kind === 'update' && changed.length === 0
+    if (isNoop && hub !== null) this.#noteNoop(record, hub, resend)
+    if (isNoop && this.profile.noopSave === 'silent') return
+    record.cells = cells
+    record.revision++
+    record.isLive = kind !== 'delete'
+    record.lastOp = hub?.op ?? null
+    record.version = this.#version(record, kind, changed, user, hub)
+    record.token = this.#nextToken(record)
+    if (!isNoop) this.#world.committed(record.version)
+    this.onCommit(record)
+  }
+
+  #version(record: AppRecord, kind: AppVersion['kind'], changed: readonly Path[], user: UserWrite | null, hub: AppVersion['hub']): AppVersion {
+    const { object, nativeId, cells } = record
+    return {
+      seq: this.#world.nextSeq(),
+      atMs: this.#world.clock.monotonicMs(),
+      app: this.profile.app,
+      object: object.object,
+      entity: object.spec.name,
+      nativeId,
+      record: recordOfCode(cells.code) ?? -1,
+      kind,
+      cells,
+      changed,
+      user,
+      hub,
+    }
+  }
+
+  #noteNoop(record: AppRecord, hub: NonNullable<AppVersion['hub']>, resend: boolean): void {
+    const atMs = this.#world.clock.monotonicMs()
+    const thing = recordOfCode(record.cells.code) ?? -1
+    this.#world.history.noopWrites.push({ app: this.profile.app, record: thing, op: hub.op, atMs, resend })
+  }
+
+  #nextToken(record: AppRecord): Token | undefined {
+    switch (this.profile.tokens) {
+      case 'revision':
+        return asToken(String(record.revision))
+      case 'log':
+        return asToken(`${++this.#logPosition}.1`)
+      case 'etag':
+        return asToken('e' + ((record.revision * 7919) % 104729).toString(36))
+      case 'content':
+        return asToken(contentTag(record.cells))
+      case 'none':
+        return undefined
+    }
+  }
+}
+
+/** The record's cells after a write that names some fields; a written container replaces all elements. */
+function mergeWrite(record: AppRecord, patch: NativeRecord): Cells {
+  const { cells, replacesPart } = record.object.fromWire(patch)
+  if (!replacesPart) return { ...record.cells, ...cells }
+  const next: Record<Path, Value> = {}
+  const prefix = record.object.part?.name + '['
+  for (const path in record.cells) if (!path.startsWith(prefix)) next[path] = record.cells[path] as Value
+  return { ...next, ...cells }
+}
+
+function changedPaths(before: Cells, after: Cells): Path[] {
+  if (before === after) return []
+  const changed: Path[] = []
+  for (const path in after) if (after[path] !== before[path]) changed.push(path)
+  for (const path in before) if (!(path in after)) changed.push(path)
+  return changed
+}
+
+/** What a patch says in canonical values, not yet normalised by the application. */
+function canonicalPatch(object: AppObject, patch: NativeRecord): Fields {
+  const written: Record<Path, Value> = {}
+  for (const field of object.fields) {
+    const [outer, inner] = field.steps
+    const data = patch[outer as string]
+    const value = inner === undefined ? data : (data as NativeRecord | undefined)?.[inner]
+    if (value !== undefined) written[field.name] = decode(field, value as Value)
+  }
+  const elements = object.part === null ? undefined : (patch[object.part.container] as readonly NativeRecord[] | undefined)
+  for (const element of elements ?? []) readElement(object, element, written)
+  return written
+}
+
+function readElement(object: AppObject, element: NativeRecord, written: Record<Path, Value>): void {
+  const part = object.part as NonNullable<AppObject['part']>
+  const path = `${part.name}[${element[part.key] as number}]`
+  written[path] = true
+  for (const field of part.fields) {
+    const value = element[field.native]
+    if (value !== undefined) written[`${path}.${field.name}`] = decode(field, value as Value)
+  }
+}
+
+function contentTag(cells: Cells): string {
+  let hash = 0x811c9dc5
+  for (const path of Object.keys(cells).sort()) {
+    const text = path + '=' + String(cells[path]) + ';'
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  }
+  return 'c' + (hash >>> 0).toString(36)
+}

@@ -1,0 +1,121 @@
+import type { AppId, CanonicalKey, EntityName, NativeId, ObjectId, OpId } from '../../model/ids.ts'
+import type { Conflict, HeldEntry, Link, OpenLane, RecordState } from '../../model/record.ts'
+import type { Fields, Path, Value } from '../../model/value.ts'
+import type { DeletePolicy } from '../../model/entity.ts'
+import type { AppObject, Cells } from './apps/mapping.ts'
+
+/**
+ * Everything that the checkers judge by: what the applications' own logs say, what was acknowledged, and the hub's state at the end. Plain data, so
+ * that a test can write a bad history by hand and see the checker find it.
+ */
+export interface History {
+  readonly apps: ReadonlyMap<AppId, HistoryApp>
+  readonly deletes: DeletePolicy
+  /** Every committed version of every record in every application, in the order of commit. */
+  readonly versions: AppVersion[]
+  /** Writes of the hub that reached an application and changed nothing. */
+  readonly noopWrites: NoopWrite[]
+  /** Reads that the hub got from applications that take blind writes. */
+  readonly reads: HubRead[]
+  readonly acknowledged: Acknowledged[]
+  readonly heads: HeadVersion[]
+  /** Requests that left the hub after everything had come to rest. */
+  readonly writesAfterQuiet: { readonly app: AppId; readonly op: OpId; readonly atMs: number }[]
+  /** Whether any fault or crash was possible in this run; without them the bounds are exact. */
+  faulty: boolean
+  /** null when the hub did not come to rest within the time allowed. */
+  end: HubEnd | null
+}
+
+export interface HistoryApp {
+  readonly app: AppId
+  readonly rank: number
+  /** Writes are not conditional (C0): what users commit between our read and our write is lost, and counted as declared. */
+  readonly blind: boolean
+  readonly objects: ReadonlyMap<EntityName, AppObject>
+}
+
+export interface AppVersion {
+  /** Place in the order of everything that happened. */
+  readonly seq: number
+  readonly atMs: number
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly entity: EntityName
+  readonly nativeId: NativeId
+  /** Which thing in the world it is, by its code: the same in all applications. */
+  readonly record: number
+  readonly kind: 'create' | 'update' | 'delete'
+  /** The application's values after it; for a delete, the last ones. */
+  readonly cells: Cells
+  readonly changed: readonly Path[]
+  /** Who did it: the user's action, or the hub's write. */
+  readonly user: UserWrite | null
+  readonly hub: HubWrite | null
+}
+
+export interface UserWrite {
+  readonly action: number
+  /** The version that the user had in front of them, by its place in the order; differs from the current one where users overwrite each other. */
+  readonly readSeq: number | null
+}
+
+export interface HubWrite {
+  readonly op: OpId
+  readonly key: CanonicalKey
+  readonly sentAtMs: number
+  /** The canonical values that it carried, before the application normalised them. */
+  readonly written: Fields
+}
+
+export interface NoopWrite {
+  readonly app: AppId
+  readonly record: number
+  readonly op: OpId
+  readonly atMs: number
+  readonly resend: boolean
+}
+
+export interface HubRead {
+  readonly app: AppId
+  readonly object: ObjectId
+  readonly nativeId: NativeId
+  /** When the application looked, and when the hub had the answer. */
+  readonly capturedAtMs: number
+  readonly receivedAtMs: number
+}
+
+export interface Acknowledged {
+  readonly app: AppId
+  readonly deliveryId: string
+  readonly atMs: number
+}
+
+/** A value that the head of a record came to have. */
+export interface HeadVersion {
+  readonly seq: number
+  readonly key: CanonicalKey
+  readonly path: Path
+  readonly value: Value
+}
+
+export interface HubEnd {
+  readonly states: readonly RecordState[]
+  readonly links: readonly Link[]
+  readonly conflicts: readonly Conflict[]
+  readonly held: readonly HeldEntry[]
+  readonly openLanes: readonly OpenLane[]
+  /** `<app> <delivery id>` of every notification in the journal. */
+  readonly journalled: ReadonlySet<string>
+}
+
+export const deliveryKey = (app: AppId, deliveryId: string): string => app + ' ' + deliveryId
+
+/** A promise that was broken: which one, and the story in a sentence. */
+export interface Violation {
+  readonly checker: string
+  readonly message: string
+}
+
+/** Judges a finished run; null when the promise held. */
+export type Checker = (history: History) => string | null

@@ -1,0 +1,103 @@
+import { compileRecords } from '../../config/records.ts'
+import type { BindingModel, DeletePolicy, EntityModel, FieldMapping, FieldModel, HubModel, PartMapping, Policy } from '../../model/entity.ts'
+import type { AppId, EntityName, ObjectId } from '../../model/ids.ts'
+import type { Value } from '../../model/value.ts'
+import { type AppField, type AppObject, decode, encode } from './apps/mapping.ts'
+import type { AppProfile } from './apps/profile.ts'
+import { CUSTOMER, type EntitySpec, type FieldSpec } from './fields.ts'
+
+export interface ModelChoices {
+  readonly policyDefault: Policy
+  readonly policies: Readonly<Record<string, Policy>>
+  readonly deletes: DeletePolicy
+}
+
+const MAPPING_VERSION = 1
+
+/** The hub's model of the simulated entities and applications: what `defineHub` would have made of their config. */
+export function buildModel(specs: readonly EntitySpec[], profiles: readonly AppProfile[], choices: ModelChoices): HubModel {
+  const entities = new Map<EntityName, EntityModel>()
+  const byObject = new Map<string, BindingModel[]>()
+  for (const spec of specs) {
+    const bindings = new Map<AppId, BindingModel>()
+    for (const profile of profiles) {
+      const object = profile.objects.get(spec.name)
+      if (object === undefined) continue
+      const binding = buildBinding(object, profile, bindings.size)
+      bindings.set(profile.app, binding)
+      const place = profile.app + ' ' + object.object
+      byObject.set(place, [...(byObject.get(place) ?? []), binding])
+    }
+    entities.set(spec.name, buildEntity(spec, bindings, choices))
+  }
+  const none: readonly BindingModel[] = []
+  return {
+    entities,
+    bindingsOf: (app: AppId, object: ObjectId) => byObject.get(app + ' ' + object) ?? none,
+    mappingVersion: MAPPING_VERSION,
+  }
+}
+
+function buildEntity(spec: EntitySpec, bindings: ReadonlyMap<AppId, BindingModel>, choices: ModelChoices): EntityModel {
+  return {
+    name: spec.name,
+    fields: fieldModels(spec.fields),
+    parts: spec.part === null ? {} : { [spec.part.name]: { name: spec.part.name, key: spec.part.key, fields: fieldModels(spec.part.fields) } },
+    match: ['code'],
+    bindings,
+    policyDefault: choices.policyDefault,
+    policies: choices.policies,
+    deletes: choices.deletes,
+    mappingVersion: MAPPING_VERSION,
+  }
+}
+
+const unchecked = (value: Value): Value => value
+
+function fieldModels(fields: readonly FieldSpec[]): Record<string, FieldModel> {
+  return Object.fromEntries(
+    fields.map(({ name, kind, nullable }) => {
+      const field: FieldModel = { name, validate: unchecked, optional: nullable }
+      return [name, kind === 'reference' ? { ...field, reference: CUSTOMER } : field]
+    }),
+  )
+}
+
+function buildBinding(object: AppObject, profile: AppProfile, rank: number): BindingModel {
+  const parts: PartMapping[] =
+    object.part === null
+      ? []
+      : [{ part: object.part.name, container: object.part.container, key: object.part.key, keyType: 'number', fields: object.part.fields.map(fieldMapping) }]
+  const fields = object.fields.map(fieldMapping)
+  return {
+    app: profile.app,
+    object: object.object,
+    entity: object.spec.name,
+    rank,
+    capabilities: profile.capabilities,
+    fields,
+    parts,
+    createHere: true,
+    adoptHere: true,
+    onCreate: {},
+    createNeeds: object.fields.filter((field) => !field.nullable).map((field) => field.name),
+    deletes: 'propagate',
+    ...compileRecords({
+      where: `${profile.app}/${object.object}`,
+      natives: fields.flatMap((field) => field.natives),
+      extra: [],
+      parts,
+    }),
+  }
+}
+
+function fieldMapping(field: AppField): FieldMapping {
+  return {
+    field: field.name,
+    natives: [field.native],
+    direction: 'both',
+    reference: field.kind === 'reference' ? CUSTOMER : null,
+    decode: (values) => decode(field, values[field.native] ?? null),
+    encode: (value) => ({ [field.native]: encode(field, value) }),
+  }
+}

@@ -1,0 +1,109 @@
+import type { DeletePolicy, Policy } from '../../model/entity.ts'
+import { asAppId } from '../../model/ids.ts'
+import { drawMapping } from './apps/mapping.ts'
+import { type AppProfile, drawProfile, type Flavour, FLAVOURS_BY_CLASS } from './apps/profile.ts'
+import { drawFaultRates, type FaultRates } from './faults.ts'
+import { customerSpec, type EntitySpec, ORDER_SPEC } from './fields.ts'
+import type { ModelChoices } from './model.ts'
+import { Rng } from './rng.ts'
+import { type Action, drawActions } from './workload.ts'
+
+/** Aspects of a run that can be switched off one at a time, beside the classes of faults. */
+export const ASPECTS = ['delete', 'revert', 'noop', 'race', 'think', 'form', 'recreate', 'parts', 'reference', 'partialOwnership', 'normalise', 'clockSkew', 'policies'] as const
+export type Aspect = (typeof ASPECTS)[number]
+
+/** What of a seed's full run is left out: how a failure is made small. */
+export interface Cut {
+  readonly off: ReadonlySet<string>
+  readonly appsOff: ReadonlySet<number>
+  readonly actionsOff: ReadonlySet<number>
+}
+
+export const NO_CUT: Cut = { off: new Set(), appsOff: new Set(), actionsOff: new Set() }
+
+/** One run, drawn whole from its seed before it starts. */
+export interface Scenario {
+  readonly seed: number
+  readonly specs: readonly EntitySpec[]
+  readonly profiles: readonly AppProfile[]
+  readonly rates: FaultRates
+  readonly choices: ModelChoices
+  readonly actions: readonly Action[]
+  /** When the last user stops, ms. */
+  readonly spanMs: number
+}
+
+const APPS_MAX = 4
+const APP_NAMES = ['alpha', 'beta', 'gamma', 'delta'] as const
+
+export type ClassName = keyof typeof FLAVOURS_BY_CLASS
+
+export function drawScenario(seed: number, classes: readonly string[], cut: Cut): Scenario {
+  const random = new Rng(seed)
+  const isOn = (aspect: Aspect, probability: number): boolean => random.fork(aspect).chance(probability) && !cut.off.has(aspect)
+  const specs: EntitySpec[] = [customerSpec(isOn('parts', 0.25))]
+  if (isOn('reference', 0.2)) specs.push(ORDER_SPEC)
+  const flavours = drawFlavours(random.fork('flavours'), classes)
+  const leaveOut = isOn('partialOwnership', 0.3) ? 0.4 : 0
+  const normalise = isOn('normalise', 0.7)
+  const skew = isOn('clockSkew', 0.3)
+  const profiles: AppProfile[] = []
+  for (const [index, flavour] of flavours.entries()) {
+    if (cut.appsOff.has(index)) continue
+    const own = random.fork('app ' + index)
+    const objects = specs.map((spec) => drawMapping(spec, index, { normalise, leaveOut }, own.fork(spec.name)))
+    const app = asAppId(APP_NAMES[index % APPS_MAX] as string)
+    profiles.push(drawProfile(app, index, flavour, objects, { clockSkew: skew }, own.fork('profile')))
+  }
+  const actions = drawActions(random.fork('workload'), { specs, apps: flavours.length, isOn }).filter(
+    (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
+  )
+  return {
+    seed,
+    specs,
+    profiles,
+    rates: drawFaultRates(random.fork('faults'), cut.off),
+    choices: drawChoices(random.fork('choices'), profiles, isOn('policies', 0.6)),
+    actions,
+    spanMs: actions.reduce((last, action) => Math.max(last, action.atMs), 0),
+  }
+}
+
+/** One flavour throughout, all capable ones mixed, or one weak application among capable ones. */
+function drawFlavours(random: Rng, classes: readonly string[]): Flavour[] {
+  const count = random.pick([2, 2, 2, 3, 3, 4])
+  const strong = pool(classes.filter((name) => name !== 'C'))
+  const weak = pool(classes.filter((name) => name === 'C'))
+  const style = random.next()
+  const first = random.pick(strong.length > 0 ? strong : weak)
+  const flavours = Array.from({ length: count }, (): Flavour => {
+    if (strong.length === 0) return random.pick(weak)
+    return style < 0.25 ? first : random.pick(strong)
+  })
+  if (weak.length > 0 && strong.length > 0 && style > 0.7) flavours[random.int(0, count - 1)] = random.pick(weak)
+  return flavours
+}
+
+const ALL_FLAVOURS: readonly string[] = Object.values(FLAVOURS_BY_CLASS).flat()
+
+/** The flavours that class letters or flavour names stand for. */
+function pool(classes: readonly string[]): Flavour[] {
+  return classes.flatMap((name) => {
+    if (name in FLAVOURS_BY_CLASS) return [...FLAVOURS_BY_CLASS[name as ClassName]]
+    if (ALL_FLAVOURS.includes(name)) return [name as Flavour]
+    throw new RangeError(`no class or flavour ${name}; known are ${[...Object.keys(FLAVOURS_BY_CLASS), ...ALL_FLAVOURS].join(', ')}`)
+  })
+}
+
+function drawChoices(random: Rng, profiles: readonly AppProfile[], variety: boolean): ModelChoices {
+  const apps = random.shuffled(profiles.map((profile) => profile.app))
+  const latest: Policy = { kind: 'latest', skewMs: random.pick([0, 1000, 5000]) }
+  const prefer: Policy = { kind: 'prefer', apps: apps.slice(0, random.int(1, apps.length)) }
+  const deletes = random.pick<DeletePolicy>(['default', 'default', 'delete-wins', 'update-wins'])
+  if (!variety) return { policyDefault: latest, policies: {}, deletes: 'default' }
+  return {
+    policyDefault: random.chance(0.6) ? latest : prefer,
+    policies: random.chance(0.5) ? { amount: prefer, 'lines.qty': prefer } : {},
+    deletes,
+  }
+}

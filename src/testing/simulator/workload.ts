@@ -1,0 +1,116 @@
+import type { EntityName } from '../../model/ids.ts'
+import type { EntitySpec } from './fields.ts'
+import type { Rng } from './rng.ts'
+import type { Aspect } from './scenario.ts'
+
+/**
+ * What one user does once, in one application. `record` and `field` choose among what is there when the time comes; `id` is the taint of every value that the
+ * action writes, and stays the same when other actions are left out.
+ */
+export interface Action {
+  readonly id: number
+  readonly atMs: number
+  readonly appIndex: number
+  readonly entity: EntityName
+  readonly kind: 'create' | 'edit' | 'revert' | 'noop' | 'form' | 'delete'
+  readonly record: number
+  readonly field: number
+  /** Between looking and saving. */
+  readonly thinkMs: number
+  readonly random: Rng
+}
+
+interface WorkloadChoices {
+  readonly specs: readonly EntitySpec[]
+  readonly apps: number
+  readonly isOn: (aspect: Aspect, probability: number) => boolean
+}
+
+type Draft = Omit<Action, 'id' | 'random'>
+
+/** The number of actions of an ordinary run. */
+const ACTIONS_MIN = 35
+const ACTIONS_MAX = 55
+
+/** About 45 actions: records made in one application or in all at once, then bursts of edits, some by several users on the same field. */
+export function drawActions(random: Rng, choices: WorkloadChoices): Action[] {
+  const drafts: Draft[] = []
+  const records = random.int(1, 6)
+  const count = random.int(ACTIONS_MIN, ACTIONS_MAX)
+  const weights = drawWeights(random.fork('weights'), choices)
+  for (let record = 1; record <= records; record++) drafts.push(...drawCreates(random.fork('create ' + record), record, choices))
+  let atMs = random.int(0, 1500)
+  for (let burst = 0; drafts.length < count; burst++) {
+    const own = random.fork('burst ' + burst)
+    const length = own.int(1, 7)
+    for (let i = 0; i < length; i++) {
+      atMs += own.int(1, 40)
+      drafts.push(...drawEdit(own.fork('edit ' + i), atMs, records, weights, choices))
+    }
+    atMs += own.chance(0.5) ? own.int(50, 600) : own.int(600, 5000)
+  }
+  drafts.sort((a, b) => a.atMs - b.atMs)
+  return drafts.map((draft, i) => ({ ...draft, id: i + 1, random: random.fork('action ' + i) }))
+}
+
+interface Weights {
+  readonly delete: number
+  readonly revert: number
+  readonly noop: number
+  readonly form: number
+  readonly race: number
+  readonly think: number
+  readonly recreate: number
+}
+
+function drawWeights(random: Rng, { isOn }: WorkloadChoices): Weights {
+  return {
+    delete: isOn('delete', 0.7) ? 0.04 + 0.03 * random.next() : 0,
+    revert: isOn('revert', 0.7) ? 0.1 + 0.1 * random.next() : 0,
+    noop: isOn('noop', 0.7) ? 0.05 : 0,
+    form: isOn('form', 0.4) ? 0.05 : 0,
+    race: isOn('race', 0.8) ? 0.25 : 0,
+    think: isOn('think', 0.5) ? 0.3 : 0,
+    recreate: isOn('recreate', 0.3) ? 0.4 : 0,
+  }
+}
+
+function drawCreates(random: Rng, record: number, { specs, apps, isOn }: WorkloadChoices): Draft[] {
+  const entity = specs[(record - 1) % specs.length] as EntitySpec
+  const atMs = random.chance(0.7) ? random.int(0, 600) : random.int(600, 8000)
+  const draft = (appIndex: number, laterMs: number): Draft => ({
+    atMs: atMs + laterMs, appIndex, entity: entity.name, kind: 'create', record, field: 0, thinkMs: 0,
+  })
+  const first = random.int(0, apps - 1)
+  if (!random.chance(0.3) || !isOn('race', 0.8)) return [draft(first, 0)]
+  return Array.from({ length: apps }, (_, i) => i)
+    .filter((index) => index === first || random.chance(0.8))
+    .map((index) => draft(index, random.int(0, 60)))
+}
+
+function drawEdit(random: Rng, atMs: number, records: number, weights: Weights, { specs, apps }: WorkloadChoices): Draft[] {
+  const record = random.int(1, records)
+  const entity = (specs[(record - 1) % specs.length] as EntitySpec).name
+  const base: Draft = {
+    atMs, appIndex: random.int(0, apps - 1), entity, kind: 'edit', record, field: random.int(0, 99), thinkMs: random.chance(weights.think) ? random.int(5, 400) : 0,
+  }
+  const dice = random.next()
+  let edge = weights.delete
+  if (dice < edge) return withRecreation({ ...base, kind: 'delete' }, weights, apps, random)
+  if (dice < (edge += weights.revert)) return [{ ...base, kind: 'revert' }]
+  if (dice < (edge += weights.noop)) return [{ ...base, kind: 'noop' }]
+  if (dice < (edge += weights.form)) return [{ ...base, kind: 'form' }]
+  if (dice < edge + weights.race) return inSeveralApps(base, apps, random)
+  return [base]
+}
+
+function inSeveralApps(base: Draft, apps: number, random: Rng): Draft[] {
+  const indexes = random.shuffled(Array.from({ length: apps }, (_, i) => i)).slice(0, random.int(2, apps))
+  return indexes.map((appIndex) => ({ ...base, appIndex, atMs: base.atMs + random.int(0, 30) }))
+}
+
+/** Sometimes a record that was deleted is made anew under the same code, in the same application or another. */
+function withRecreation(base: Draft, weights: Weights, apps: number, random: Rng): Draft[] {
+  if (!random.chance(weights.recreate)) return [base]
+  return [base, { ...base, kind: 'create', appIndex: random.int(0, apps - 1), atMs: base.atMs + random.int(1, 6000), thinkMs: 0 }]
+}
