@@ -167,6 +167,9 @@ type IsZod<S> = S extends { readonly _zod: unknown } ? true : false
 
 type Direction = 'both' | 'in' | 'out'
 
+/** A list that may be written to is as good as one that may not. */
+type Norm<T> = T extends readonly unknown[] ? Readonly<T> : T
+
 /** Whether a value may pass from A to B and, where it must, back. */
 type Fits<A, B, Dir extends Direction> =
   IsAny<A> extends true
@@ -174,18 +177,14 @@ type Fits<A, B, Dir extends Direction> =
     : IsAny<B> extends true
       ? true
       : Dir extends 'in'
-        ? [A] extends [B]
-          ? true
-          : false
+        ? Passes<A, B>
         : Dir extends 'out'
-          ? [B] extends [A]
-            ? true
+          ? Passes<B, A>
+          : Passes<A, B> extends true
+            ? Passes<B, A>
             : false
-          : [A] extends [B]
-            ? [B] extends [A]
-              ? true
-              : false
-            : false
+
+type Passes<A, B> = [Norm<A>] extends [Norm<B>] ? true : false
 
 /** As `Fits`, where null stands for null and does not reach the conversion. */
 type FitsPastNull<A, B, Dir extends Direction> =
@@ -214,7 +213,9 @@ type CheckedPlain<M extends string, V, Row, Name, Dir extends Direction> =
             : Mistake<`'${M}' is ${Show<N>}, '${Text<Name>}' is ${Show<V>}: give ['${M}', codec]`>
     : never
 
-type CheckedReference<M extends string, V, N, Name, Dir extends Direction> = [N] extends [string | number | bigint | null]
+type CheckedReference<M extends string, V, N, Name, Dir extends Direction> = [N] extends [
+  string | number | bigint | null,
+]
   ? Fits<Extract<N, null>, Extract<V, null>, Dir> extends true
     ? M
     : Mistake<`'${M}' is ${Show<N>}, '${Text<Name>}' is ${Show<V>}: let both or none be nullable`>
@@ -262,12 +263,16 @@ type CheckedSides<Conv, N, V, Names, Name, Dir extends Direction> =
         : Mistake<`${ShowNames<Names>} is ${Show<N>}, '${Text<Name>}' is ${Show<V>}: say in the codec what null stands for`>
 
 /** Why a side of a codec does not fit; of two lists of fixed words, the words that are on one side only. */
-type Misfit<Verb extends string, Side, What extends string, T> =
-  `${Show<Exclude<Side, null>>} ${Show<Exclude<T, null>>}` extends 'fixed words fixed words'
-    ?
-        | `${What} has '${Extract<Exclude<T, Side>, string>}', this codec has not`
-        | `this codec has '${Extract<Exclude<Side, T>, string>}', ${What} has not`
-    : `this codec ${Verb} ${Show<Side>}, ${What} is ${Show<T>}`
+type Misfit<
+  Verb extends string,
+  Side,
+  What extends string,
+  T,
+> = `${Show<Exclude<Side, null>>} ${Show<Exclude<T, null>>}` extends 'fixed words fixed words'
+  ?
+      | `${What} has '${Extract<Exclude<T, Side>, string>}', this codec has not`
+      | `this codec has '${Extract<Exclude<Side, T>, string>}', ${What} has not`
+  : `this codec ${Verb} ${Show<Side>}, ${What} is ${Show<T>}`
 
 /** Null passes on both sides or on none, unless the codec itself takes it. */
 type NullsFit<Conv, N, V, Dir extends Direction> =
@@ -358,7 +363,11 @@ type CheckedPart<M, Part extends PartTypes, Row> = M extends {
   readonly fields: infer F
 }
   ? [ElementAt<Row, From>] extends [NoField]
-    ? { readonly from: Mistake<`'${Text<From>}' is not a list in this application's records`>; readonly key: Key; readonly fields: F }
+    ? {
+        readonly from: Mistake<`'${Text<From>}' is not a list in this application's records`>
+        readonly key: Key
+        readonly fields: F
+      }
     : {
         readonly from: From
         readonly key: CheckedName<Key, ElementAt<Row, From>>
@@ -378,9 +387,10 @@ type CheckedPartFields<F, Part extends PartTypes, Row> = {
 /** Keys of entities and parts */
 
 /** The schema of an entity checks; what it would convert could not be converted back. */
-export type CheckedSchema<S> = true extends HasOneWay<S>
-  ? Mistake<'this schema converts (transform): let it only check, and put a codec into the mapping'>
-  : S
+export type CheckedSchema<S> =
+  true extends HasOneWay<S>
+    ? Mistake<'this schema converts (transform): let it only check, and put a codec into the mapping'>
+    : S
 
 export type CheckedKey<M, Fields> = M extends { readonly kind: 'key'; readonly fields: readonly (infer Name)[] }
   ? [Name] extends [keyof Fields]
@@ -395,7 +405,10 @@ export type CheckedEntityParts<P> = {
         readonly schema: S
       }
     : P[K] extends { readonly schema: unknown }
-      ? { readonly key: Mistake<'a part needs a key: the field that tells its elements apart'>; readonly schema: unknown }
+      ? {
+          readonly key: Mistake<'a part needs a key: the field that tells its elements apart'>
+          readonly schema: unknown
+        }
       : { readonly key: string; readonly schema: unknown }
 }
 
@@ -404,8 +417,9 @@ export type CheckedEntityParts<P> = {
 /** The canonical names that a binding maps: fields, parts and fields of parts. */
 export type MappedOf<F, P> =
   | (keyof F & string)
-  | { [K in keyof P & string]: K | (P[K] extends { readonly fields: infer G } ? `${K}.${keyof G & string}` : never) }[keyof P &
-      string]
+  | {
+      [K in keyof P & string]: K | (P[K] extends { readonly fields: infer G } ? `${K}.${keyof G & string}` : never)
+    }[keyof P & string]
 
 /** All names that a policy can be given for. */
 export type PolicyName<C extends EntityTypes> =

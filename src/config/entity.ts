@@ -50,7 +50,11 @@ export interface SyncOptions<Types extends EntityTypes, Apps> {
         | Latest
         | Prefer<
             {
-              [A in keyof Apps & string]: Apps[A] extends { readonly [mapped]?: infer M } ? (Name extends M ? A : never) : never
+              [A in keyof Apps & string]: Apps[A] extends { readonly [mapped]?: infer M }
+                ? Name extends M
+                  ? A
+                  : never
+                : never
             }[keyof Apps & string]
           >
     }
@@ -86,7 +90,11 @@ export function entity<const Name extends string, S, const M = Key<string>, cons
 ): Entity<{ readonly fields: FieldsOf<S>; readonly parts: PartsOf<P> }, Name> {
   checkCanonicalName('entity()', name)
   checkKeys(`entity ${name}`, options, ['schema', 'match', 'parts'])
-  const { schema, match, parts } = options as { schema: unknown; match?: Key<string>; parts?: Record<string, PartDefinition> }
+  const { schema, match, parts } = options as {
+    schema: unknown
+    match?: Key<string>
+    parts?: Record<string, PartDefinition>
+  }
   if (match !== undefined && (!isPlainObject(match) || match.kind !== 'key')) {
     refuse(`entity ${name}.match`, 'this is not a key', "Give key('email').")
   }

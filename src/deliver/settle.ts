@@ -190,8 +190,11 @@ export function unknown(record: RecordState, lane: Lane, intent: Intent, binding
   return { lane: parked({ ...lane, intent: null }, 'target.unknown', text, record.headSeq, context), verdict: 'parked', text }
 }
 
+/** Longest pause between two tries of a read: reads change nothing, and entries may wait behind one. */
+const READ_RETRY_CAP_MS = 30_000
+
 /** A read that failed is tried again; nothing was learnt. */
 export function readFailed(lane: Lane, reading: NonNullable<Lane['reading']>, read: ReadImage, context: SettleContext): Lane {
-  const notBeforeMs = context.nowMs + retryDelayMs(reading.tries, context.jitter, read.retryAfterMs)
+  const notBeforeMs = context.nowMs + Math.min(READ_RETRY_CAP_MS, retryDelayMs(reading.tries, context.jitter, read.retryAfterMs))
   return { ...lane, reading: { ...reading, tries: reading.tries + 1, notBeforeMs } }
 }

@@ -29,8 +29,8 @@ interface AppState {
   inFlight: number
   reserved: number
   failures: number
-  /** Monotonic time before which nothing is sent; 0 when the application answers. */
-  pausedUntilMs: number
+  /** open: it answers. paused: it could not be reached, nothing is sent. probing: one write at a time finds out whether it answers again. */
+  state: 'open' | 'paused' | 'probing'
 }
 
 /**
@@ -50,7 +50,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options
     for (const connector of options.connectors.values()) {
-      this.#apps.set(connector.app, { connector, inFlight: 0, reserved: 0, failures: 0, pausedUntilMs: 0 })
+      this.#apps.set(connector.app, { connector, inFlight: 0, reserved: 0, failures: 0, state: 'open' })
     }
   }
 
@@ -79,12 +79,12 @@ export class Dispatcher {
     const state = this.#apps.get(app)
     if (state === undefined || this.#stopped || this.#draining) return 0
     const busy = state.inFlight + state.reserved
-    if (state.pausedUntilMs > 0) return busy === 0 && this.#options.clock.monotonicMs() >= state.pausedUntilMs ? 1 : 0
+    if (state.state !== 'open') return state.state === 'probing' && busy === 0 ? 1 : 0
     return Math.max(0, (this.#options.slots.get(app) ?? 1) - busy)
   }
 
   isPaused(app: AppId): boolean {
-    return (this.#apps.get(app)?.pausedUntilMs ?? 0) > 0
+    return (this.#apps.get(app)?.state ?? 'open') !== 'open'
   }
 
   /** Queues the open write of a lane; it leaves with `flush`. The intent must be committed. */
@@ -154,16 +154,20 @@ export class Dispatcher {
     const unreachable = outcomes.some((outcome) => outcome.result === 'refused' && outcome.code === 'target.unreachable')
     if (!unreachable) {
       app.failures = 0
-      app.pausedUntilMs = 0
+      app.state = 'open'
       return
     }
     const { clock, limits, log } = this.#options
+    const pauseMs = Math.min(limits.appPauseMaxMs, retryDelayMs(app.failures, 0.5, undefined))
+    const wasPaused = app.state === 'paused'
+    app.state = 'paused'
+    if (wasPaused) return
     app.failures++
-    const pauseMs = Math.min(limits.appPauseMaxMs, retryDelayMs(app.failures - 1, 0.5, undefined))
-    app.pausedUntilMs = clock.monotonicMs() + pauseMs
     if (app.failures === 1) log.log('warn', `${app.connector.app} cannot be reached; its records wait and nothing is lost`, { app: app.connector.app })
     clock.timer(pauseMs, () => {
-      if (!this.#stopped) this.#options.slotsFree(app.connector.app)
+      if (this.#stopped || app.state === 'open') return
+      app.state = 'probing'
+      this.#options.slotsFree(app.connector.app)
     })
   }
 

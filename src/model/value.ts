@@ -118,5 +118,7 @@ function reviveInt64(_key: string, value: unknown): unknown {
 function renameKeys(value: unknown, pattern: RegExp, rename: (key: string) => string): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   if (!Object.keys(value).some((key) => pattern.test(key))) return value
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [pattern.test(key) ? rename(key) : key, member]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [pattern.test(key) ? rename(key) : key, member]),
+  )
 }

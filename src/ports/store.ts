@@ -38,6 +38,7 @@ export interface RecordWrite {
   readonly openLanes: readonly OpenLane[] | null
 }
 
+/** Rows are applied in the order given, each seeing those before it. `heldDone` comes before `held`: an entry in both stays held. */
 export interface CommitBatch {
   readonly epoch: number
   readonly cursor: { readonly consumer: string; readonly position: JournalPosition } | null
@@ -61,7 +62,8 @@ export interface CommitBatch {
  * One engine writes; any number of readers may query. `commit` applies a whole batch or nothing, and resolves when it is on disk. It rejects with
  * SyncError `store.rev-conflict` (a record's rev is not `expectRev`: another owner wrote), `store.fenced` (a newer epoch exists), `store.link-taken`
  * (a unique link or match key belongs to another record), `store.full` or `store.failed` (handling retry); nothing of the batch is then visible. Reads see every
- * commit that resolved before they were called.
+ * commit that resolved before they were called. A page of held entries or links never ends inside one seq or native record, which the next page
+ * could not name a part of; so it may be a few rows longer than `max`.
  */
 export interface Store extends AsyncDisposable {
   /** Opens for writing and raises the epoch. Refuses `store.version-unknown` when the schema is newer than this code. Call once, first. */

@@ -13,6 +13,7 @@ import { checkKeys, checkNativeName, isPlainObject, refuse, refuseUnknown } from
 import { nativeKindOf, nativeNames } from '../../config/row.ts'
 import type { Capabilities } from '../../model/capabilities.ts'
 import { type AppId, asObjectId } from '../../model/ids.ts'
+import { httpCapabilities } from './capabilities.ts'
 import type {
   ConfigText,
   HttpAppOptions,
@@ -264,30 +265,9 @@ function checkText(where: string, given: unknown): void {
   refuse(where, 'a text is needed', "Give it, or env('NAME') for what stands in the environment.")
 }
 
-/** What an application can do, in the letters of docs/protocol.md section 1. Only what the options declare is relied on. */
-export function capabilitiesOf(options: HttpAppOptions, resource: HttpResource): Capabilities {
-  const { version, externalId, idempotency, notify, poll } = resource
-  const fullNotify = notify !== null && !notify.idOnly
-  return {
-    feed: notify !== null ? 'F2' : poll !== null ? 'F1' : 'none',
-    token: version === null ? 'T0' : version.ordered ? 'T2' : 'T1',
-    condition: resource.conditional ? 'C2' : 'C0',
-    create: idempotency !== 'none' ? 'K2' : externalId?.findParam != null ? 'K1' : 'K0',
-    mark: 'M0',
-    image: fullNotify || (notify === null && poll !== null) ? 'I2' : 'I0',
-    read: resource.read,
-    correlation: externalId !== null,
-    idempotency,
-    reply: {
-      token: version !== null && (version.in === 'etag' || resource.replyImage),
-      image: resource.replyImage,
-    },
-    batchMax: 1,
-    concurrency: options.connectionsMax,
-    atomicGroups: false,
-    fenceMs: options.fenceMs,
-  }
-}
+/** What an application can do, in the letters of docs/protocol.md section 1. Only what its options declare is relied on. */
+export const capabilitiesOf = (options: HttpAppOptions, resource: HttpResource): Capabilities =>
+  httpCapabilities(options, resource)
 
 /** `Authorization: Bearer <token>`: on requests to the application, or on its webhooks. */
 export function bearer(token: ConfigText): { readonly kind: 'bearer'; readonly token: ConfigText } {

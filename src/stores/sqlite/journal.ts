@@ -72,9 +72,8 @@ export class SqliteJournal implements Journal {
       mkdirSync(folder, { recursive: true })
       lock = acquireLock(join(folder, 'journal'), openDriver)
       this.#segments = openSegments(folder, openDriver)
-      const newest = this.#segments.findLast((segment) => segment.isReady)
-      this.#feeds = new Map((newest?.feeds() ?? []).map((row) => [feedKey(row.app, row.feed), row]))
-      if (!this.#active.isReady) this.#active.begin(this.#feeds.values())
+      if (!this.#active.isReady) this.#active.begin([])
+      this.#feeds = new Map(this.#active.feeds().map((row) => [feedKey(row.app, row.feed), row]))
       this.#lock = lock
     } catch (error) {
       lock?.release()
@@ -205,7 +204,7 @@ export class SqliteJournal implements Journal {
     try {
       segment.begin(this.#feeds.values())
     } catch (error) {
-      segment.close()
+      segment.remove()
       throw error
     }
     this.#segments.push(segment)
@@ -237,7 +236,10 @@ export class SqliteJournal implements Journal {
 const segmentPath = (folder: string, firstSeq: number): string =>
   join(folder, `journal-${String(firstSeq).padStart(12, '0')}.db`)
 
-/** All segments in order; a first empty one in an empty folder. Refuses a folder from which a file between two others is missing. */
+/**
+ * All segments in order; a first empty one in an empty folder. A newest one whose making was cut short holds nothing and is removed; it is
+ * made again when it is due. Refuses a folder from which a file between two others is missing.
+ */
 function openSegments(folder: string, openDriver: OpenDriver): Segment[] {
   const firstSeqs = readdirSync(folder)
     .map((name) => Number(/^journal-(\d+)\.db$/.exec(name)?.[1]))
@@ -247,6 +249,10 @@ function openSegments(folder: string, openDriver: OpenDriver): Segment[] {
   const segments: Segment[] = []
   for (const firstSeq of firstSeqs) {
     const segment = new Segment(segmentPath(folder, firstSeq), firstSeq, openDriver)
+    if (!segment.isReady && segments.length > 0 && firstSeq === firstSeqs.at(-1)) {
+      segment.remove()
+      break
+    }
     const before = segments.at(-1)?.lastSeq ?? firstSeq - 1
     if (before !== firstSeq - 1) {
       throw new SyncError(

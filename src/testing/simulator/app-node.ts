@@ -89,11 +89,11 @@ export class AppNode {
   }
 
   /** What the hub knows of an application that takes blind writes, and since when: the start of every window in which an edit may be lost. */
-  noteReads(images: readonly ReadImage[], capturedAtMs: number): void {
+  noteReads(images: readonly ReadImage[], capturedSeq: number): void {
     if (this.app.profile.capabilities.condition === 'C2') return
     const receivedAtMs = this.#world.clock.monotonicMs()
     for (const { app, object, nativeId } of images) {
-      this.#world.history.reads.push({ app, object, nativeId, capturedAtMs, receivedAtMs })
+      this.#world.history.reads.push({ app, object, nativeId, capturedSeq, receivedAtMs })
     }
   }
 }

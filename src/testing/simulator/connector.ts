@@ -3,6 +3,7 @@ import type { Outcome, ReadImage } from '../../model/change.ts'
 import { type AppId, asNativeId, type CanonicalKey, type FeedPosition, type NativeId, type ObjectId } from '../../model/ids.ts'
 import type { Accepted, Connector, Source, Target, WriteOp } from '../../ports/app.ts'
 import { SyncError } from '../../errors/index.ts'
+import type { Sent } from './apps/app.ts'
 import type { FeedPage } from './apps/feeds.ts'
 import type { AppNode } from './app-node.ts'
 import { type Life, never } from './crash.ts'
@@ -46,13 +47,13 @@ export class SimConnector implements Connector, Source, Target {
   write(ops: readonly WriteOp[], _deadlineMs: number, _signal: AbortSignal): Promise<readonly Outcome[]> {
     if (!this.#life.passes('before write')) return never()
     this.#checks.leaves(ops)
-    const sentAtMs = this.#world.clock.monotonicMs()
+    const sent = { sentAtMs: this.#world.clock.monotonicMs(), sentSeq: this.#world.seq }
     const fate = this.#node.network.fate('write')
     if (this.#world.trace.isOn) this.#world.say(this.app, `<- ${ops.map(describeOp).join(', ')} ${describeFate(fate)}`)
     return this.#call(
       fate,
       'write',
-      () => this.#applyAll(ops, fate, sentAtMs),
+      () => this.#applyAll(ops, fate, sent),
       (outcomes) => outcomes,
       (failure) => ops.map((op) => failedOutcome(op, failure)),
       () => this.#checks.returned(ops),
@@ -94,16 +95,16 @@ export class SimConnector implements Connector, Source, Target {
 
   #reads(look: () => ReadImage[], blank: () => Omit<ReadImage, 'result'>[]): Promise<readonly ReadImage[]> {
     if (!this.#life.passes('before read')) return never()
-    let capturedAtMs = 0
+    let capturedSeq = 0
     return this.#call(
       this.#node.network.fate('read'),
       'read',
       () => {
-        capturedAtMs = this.#world.clock.monotonicMs()
+        capturedSeq = this.#world.seq
         return look()
       },
       (images) => {
-        this.#node.noteReads(images, capturedAtMs)
+        this.#node.noteReads(images, capturedSeq)
         return images
       },
       (failure) =>
@@ -144,11 +145,11 @@ export class SimConnector implements Connector, Source, Target {
     })
   }
 
-  #applyAll(ops: readonly WriteOp[], fate: Fate, sentAtMs: number): Outcome[] {
+  #applyAll(ops: readonly WriteOp[], fate: Fate, sent: Sent): Outcome[] {
     const done = fate.isCut && ops.length > 1 ? Math.floor(ops.length / 2) : ops.length
     return ops.map((op, i) => {
       if (i >= done) return failedOutcome(op, TIMED_OUT)
-      const outcome = this.#node.app.apply(op, sentAtMs)
+      const outcome = this.#node.app.apply(op, sent)
       if (this.#world.trace.isOn) this.#world.say(this.app, `   ${op.op} -> ${outcome.result} ${outcome.token ?? ''}`)
       return outcome
     })

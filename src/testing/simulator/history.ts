@@ -64,6 +64,8 @@ export interface HubWrite {
   readonly op: OpId
   readonly key: CanonicalKey
   readonly sentAtMs: number
+  /** What was known to have happened when it left, by place in the order. */
+  readonly sentSeq: number
   /** The canonical values that it carried, before the application normalised them. */
   readonly written: Fields
 }
@@ -80,8 +82,9 @@ export interface HubRead {
   readonly app: AppId
   readonly object: ObjectId
   readonly nativeId: NativeId
-  /** When the application looked, and when the hub had the answer. */
-  readonly capturedAtMs: number
+  /** Versions up to this place were seen by it. */
+  readonly capturedSeq: number
+  /** When the hub had the answer. */
   readonly receivedAtMs: number
 }
 

@@ -3,7 +3,7 @@ import { asNativeId, asToken, type EntityName, type NativeId, type ObjectId, typ
 import type { Fields, NativeRecord, Path, Value } from '../../../model/value.ts'
 import type { WriteOp } from '../../../ports/app.ts'
 import { recordOfCode } from '../fields.ts'
-import type { AppVersion, UserWrite } from '../history.ts'
+import type { AppVersion, HubWrite, UserWrite } from '../history.ts'
 import type { World } from '../world.ts'
 import { type AppObject, type Cells, decode } from './mapping.ts'
 import type { AppProfile } from './profile.ts'
@@ -21,6 +21,9 @@ export interface AppRecord {
   lastOp: OpId | null
   version: AppVersion
 }
+
+/** When a request left the hub. */
+export type Sent = Pick<HubWrite, 'sentAtMs' | 'sentSeq'>
 
 /**
  * An application in memory: it keeps records under its own ids, names, units and habits, and knows nothing of the hub. Users edit it directly;
@@ -64,12 +67,12 @@ export class SimApp {
   }
 
   /** One write of the hub, as the application's API treats it. */
-  apply(op: WriteOp, sentAtMs: number): Outcome {
+  apply(op: WriteOp, sent: Sent): Outcome {
     const { idempotency } = this.profile.capabilities
     const remembers = idempotency === 'all' || (idempotency === 'create' && op.kind === 'create')
     const before = remembers ? this.#outcomesByKey.get(op.op) : undefined
     if (before !== undefined) return before
-    const outcome = op.kind === 'create' ? this.#applyCreate(op, sentAtMs) : this.#applyChange(op, sentAtMs)
+    const outcome = op.kind === 'create' ? this.#applyCreate(op, sent) : this.#applyChange(op, sent)
     if (remembers && outcome.result === 'applied') this.#outcomesByKey.set(op.op, outcome)
     return outcome
   }
@@ -124,24 +127,27 @@ export class SimApp {
     return this.#world.wallAt(record.version.atMs) + aheadMs
   }
 
-  #applyCreate(op: WriteOp, sentAtMs: number): Outcome {
+  #applyCreate(op: WriteOp, sent: Sent): Outcome {
     const object = this.profile.objectsById.get(op.object) as AppObject
     const { cells } = object.fromWire(op.patch)
+    if (this.profile.isCodeUnique && this.live(object.spec.name).some((record) => record.cells.code === cells.code)) {
+      return { op: op.op, result: 'refused', handling: 'park', code: 'target.duplicate', message: `409: ${cells.code} is taken` }
+    }
     const correlationId = this.profile.capabilities.create === 'K0' ? undefined : op.correlationId
-    return this.#applied(op, this.#create(object, cells, correlationId, null, this.#hubWrite(op, object, sentAtMs)))
+    return this.#applied(op, this.#create(object, cells, correlationId, null, this.#hubWrite(op, object, sent)))
   }
 
-  #applyChange(op: WriteOp, sentAtMs: number): Outcome {
+  #applyChange(op: WriteOp, sent: Sent): Outcome {
     const record = op.nativeId === null ? undefined : this.recordAt(op.object, op.nativeId)
     if (record === undefined || !record.isLive) return { op: op.op, result: 'gone' }
     const isConditional = this.profile.capabilities.condition === 'C2' && op.baseToken !== null
     if (isConditional && op.baseToken !== record.token) return { op: op.op, result: 'conflict' }
     if (op.kind === 'delete') {
-      this.#commit(record, 'delete', record.cells, null, this.#hubWrite(op, record.object, sentAtMs))
+      this.#commit(record, 'delete', record.cells, null, this.#hubWrite(op, record.object, sent))
       return { op: op.op, result: 'applied' }
     }
     const next = mergeWrite(record, op.patch)
-    this.#commit(record, 'update', next, null, this.#hubWrite(op, record.object, sentAtMs), op.resend)
+    this.#commit(record, 'update', next, null, this.#hubWrite(op, record.object, sent), op.resend)
     return this.#applied(op, record)
   }
 
@@ -156,11 +162,11 @@ export class SimApp {
     }
   }
 
-  #hubWrite(op: WriteOp, object: AppObject, sentAtMs: number): NonNullable<AppVersion['hub']> {
-    return { op: op.op, key: op.correlationId, sentAtMs, written: canonicalPatch(object, op.patch) }
+  #hubWrite(op: WriteOp, object: AppObject, sent: Sent): HubWrite {
+    return { op: op.op, key: op.correlationId, ...sent, written: canonicalPatch(object, op.patch) }
   }
 
-  #create(object: AppObject, given: Cells, correlationId: string | undefined, user: UserWrite | null, hub: AppVersion['hub']): AppRecord {
+  #create(object: AppObject, given: Cells, correlationId: string | undefined, user: UserWrite | null, hub: HubWrite | null): AppRecord {
     const nativeId = asNativeId(this.profile.nativeId(this.records.size + 1))
     const cells: Record<Path, Value> = { ...given }
     for (const field of object.fields) if (!(field.name in cells)) cells[field.name] = null
@@ -180,7 +186,7 @@ export class SimApp {
     return record
   }
 
-  #commit(record: AppRecord, kind: AppVersion['kind'], cells: Cells, user: UserWrite | null, hub: AppVersion['hub'], resend = false): void {
+  #commit(record: AppRecord, kind: AppVersion['kind'], cells: Cells, user: UserWrite | null, hub: HubWrite | null, resend = false): void {
     const changed = kind === 'create' ? Object.keys(cells) : changedPaths(record.cells, cells)
     const isNoop = kind === 'update' && changed.length === 0
     if (isNoop && hub !== null) this.#noteNoop(record, hub, resend)
@@ -195,7 +201,7 @@ export class SimApp {
     this.onCommit(record)
   }
 
-  #version(record: AppRecord, kind: AppVersion['kind'], changed: readonly Path[], user: UserWrite | null, hub: AppVersion['hub']): AppVersion {
+  #version(record: AppRecord, kind: AppVersion['kind'], changed: readonly Path[], user: UserWrite | null, hub: HubWrite | null): AppVersion {
     const { object, nativeId, cells } = record
     return {
       seq: this.#world.nextSeq(),
@@ -213,7 +219,7 @@ export class SimApp {
     }
   }
 
-  #noteNoop(record: AppRecord, hub: NonNullable<AppVersion['hub']>, resend: boolean): void {
+  #noteNoop(record: AppRecord, hub: HubWrite, resend: boolean): void {
     const atMs = this.#world.clock.monotonicMs()
     const thing = recordOfCode(record.cells.code) ?? -1
     this.#world.history.noopWrites.push({ app: this.profile.app, record: thing, op: hub.op, atMs, resend })

@@ -28,6 +28,8 @@ export interface AppProfile {
   readonly deleteNotice: 'deleted' | 'hint'
   /** Whether saving a record as it was makes a new version and a notification, or nothing. */
   readonly noopSave: 'version' | 'silent'
+  /** Whether it refuses to create a second record with the same code. */
+  readonly isCodeUnique: boolean
   /** How often a polling source looks, and how many rows it takes at once. */
   readonly pollEveryMs: number
   readonly pageSize: number
@@ -90,6 +92,7 @@ export function drawProfile(
     tokens: tokensOf(letters, notify, random),
     deleteNotice: random.chance(0.5) ? 'deleted' : 'hint',
     noopSave: random.chance(0.5) ? 'version' : 'silent',
+    isCodeUnique: random.chance(0.5),
     pollEveryMs: random.pick([50, 200, 1000, 3000]),
     pageSize: random.pick([1, 3, 50]),
     clockAheadMs: random.chance(0.3) ? null : choices.clockSkew ? random.int(-2000, 2000) : 0,

@@ -1,0 +1,76 @@
+import { type Oracle, shown, type WriteNode } from '../oracle.ts'
+
+export interface Losses {
+  readonly lost: string | null
+  /** Writes that went lost in the one way that a blind application makes unavoidable, and that is therefore declared and counted. */
+  readonly declared: number
+}
+
+/**
+ * V3: every user's write is an ancestor of the final value, equal to it, went with a deletion whose user had seen it, or stands in the conflict log. In an application with blind writes it
+ * may also have been committed between the hub's last look and the hub's write; nothing else excuses a loss.
+ */
+export function judgeLosses(oracle: Oracle): Losses {
+  const accounted = new Set<WriteNode>()
+  for (const { sources } of oracle.live.values()) {
+    for (const path in sources) for (const node of sources[path] ?? []) account(accounted, node)
+  }
+  for (const node of oracle.deletedKnowingly) account(accounted, node)
+  accountConflicts(oracle, accounted)
+  accountUnmapped(oracle, accounted)
+  let declared = 0
+  let lost: string | null = null
+  for (const node of oracle.writes.toReversed()) {
+    if (accounted.has(node)) continue
+    if (isDeclared(oracle, node)) {
+      declared++
+      account(accounted, node)
+    } else lost = describeLoss(oracle, node)
+  }
+  return { lost, declared }
+}
+
+/** A write that is accounted for accounts for all that it was based on. */
+function account(accounted: Set<WriteNode>, node: WriteNode): void {
+  const open = [node]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (accounted.has(next)) continue
+    accounted.add(next)
+    open.push(...next.parents)
+  }
+}
+
+function accountConflicts(oracle: Oracle, accounted: Set<WriteNode>): void {
+  for (const conflict of oracle.history.end?.conflicts ?? []) {
+    const record = oracle.recordOfKey.get(conflict.key)
+    if (record === undefined) continue
+    const taint = oracle.taintOfCanonical(record, conflict.path, conflict.loserValue)
+    for (const node of oracle.candidates(record, conflict.path, taint)) account(accounted, node)
+  }
+}
+
+/** A deletion takes along what its application does not keep, and so could not show: as far as it was written before. */
+function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
+  for (const deletion of oracle.userDeletes) {
+    const object = oracle.object(deletion)
+    for (const node of oracle.writes) {
+      if (node.version.record === deletion.record && node.version.seq < deletion.seq && !object.maps(node.path)) account(accounted, node)
+    }
+  }
+}
+
+function isDeclared(oracle: Oracle, node: WriteNode): boolean {
+  const { overwrittenBy } = node
+  return overwrittenBy !== null && oracle.isBlind(node.version.app) && oracle.isUnseen(node, overwrittenBy)
+}
+
+function describeLoss(oracle: Oracle, node: WriteNode): string {
+  const { version, path, overwrittenBy } = node
+  const where = `${path} of K${version.record} (${version.app} ${version.nativeId})`
+  const by = overwrittenBy?.hub
+  const how = by == null ? 'it never came through' : `overwritten by ${by.op} at ${overwrittenBy?.atMs} ms (sent at ${by.sentAtMs} ms)`
+  const finals = [...oracle.live.values()]
+    .filter((one) => one.version.record === version.record)
+    .map((one) => `${one.version.app} has ${JSON.stringify(one.version.cells[path] ?? null)}`)
+  return `${shown(node)} in ${where}, saved at ${version.atMs} ms, is lost: ${how}; it is in no conflict; in the end ${finals.join(', ') || 'the record is deleted'}`
+}

@@ -1,0 +1,41 @@
+import type { AppVersion } from '../history.ts'
+import type { Oracle } from '../oracle.ts'
+
+/**
+ * V6: at most one live native record per thing and application. Where a user made one while the hub's own was on its way, no protocol can help; then
+ * all but one must stand among the held entries, as ambiguous.
+ */
+export function checkDuplicates(oracle: Oracle): string | null {
+  const end = oracle.history.end
+  const firsts = new Map<string, AppVersion[]>()
+  for (const { version } of oracle.live.values()) {
+    const key = `${version.app} ${version.object} K${version.record}`
+    firsts.set(key, [...(firsts.get(key) ?? []), version])
+  }
+  const ambiguous = new Set(end?.held.filter((entry) => entry.code === 'resolve.ambiguous').map((entry) => `${entry.app} ${entry.nativeId}`))
+  for (const [key, versions] of firsts) {
+    const open = versions.filter((version) => !ambiguous.has(`${version.app} ${version.nativeId}`))
+    const made = versions.filter((version) => madeByHub(oracle, version))
+    if (open.length > 1 || made.length > 1) {
+      return `${key} exists ${versions.length} times: ${versions.map((version) => `${version.nativeId}${made.includes(version) ? ' (made by the hub)' : ''}`).join(', ')}`
+    }
+  }
+  return checkLinks(oracle)
+}
+
+function madeByHub(oracle: Oracle, version: AppVersion): boolean {
+  const first = oracle.history.versions.find((one) => one.kind === 'create' && one.app === version.app && one.object === version.object && one.nativeId === version.nativeId)
+  return first?.hub != null
+}
+
+function checkLinks(oracle: Oracle): string | null {
+  const seen = new Map<string, string>()
+  for (const link of oracle.history.end?.links ?? []) {
+    if (link.state !== 'live' || link.key === null) continue
+    const lane = `${link.key} ${link.app} ${link.entity}`
+    const other = seen.get(lane)
+    if (other !== undefined) return `${link.key} is linked to both ${other} and ${link.nativeId} in ${link.app}`
+    seen.set(lane, link.nativeId)
+  }
+  return null
+}

@@ -1,0 +1,20 @@
+import type { Oracle } from '../oracle.ts'
+
+/** Codes for which a simulated run can give the hub a reason to set something aside. */
+const EXPECTED: ReadonlySet<string> = new Set(['resolve.ambiguous'])
+
+/** V9, the other way round: in these runs every fault passes, so that nothing may be left waiting or parked, except what only a person can decide. */
+export function checkNothingLeft(oracle: Oracle): string | null {
+  const end = oracle.history.end
+  for (const lane of end?.openLanes ?? []) {
+    if (lane.code === null || !EXPECTED.has(lane.code)) return `lane ${lane.key} of ${lane.app} is left ${lane.state} (${lane.code})`
+  }
+  for (const entry of end?.held ?? []) {
+    if (entry.code === null || !EXPECTED.has(entry.code)) return `entry ${entry.seq} of ${entry.app} ${entry.nativeId} is left held for ${entry.waitsOn} (${entry.code}: ${entry.message})`
+  }
+  for (const state of end?.states ?? []) {
+    const [path] = Object.keys(state.parkedPaths)
+    if (path !== undefined) return `${path} of ${state.key} is set aside: ${state.parkedPaths[path]?.message}`
+  }
+  return null
+}

@@ -1,0 +1,208 @@
+import type { AppId, CanonicalKey } from '../../model/ids.ts'
+import type { Path, Value } from '../../model/value.ts'
+import type { AppObject } from './apps/mapping.ts'
+import { CUSTOMER, type EntitySpec, kindOf, NULL_TAINT, referenceTaint, type Taint, taintOf, UNREADABLE } from './fields.ts'
+import type { AppVersion, History, HistoryApp } from './history.ts'
+
+/** One user's write of one field: a node of the tree of what each write was based on. */
+export interface WriteNode {
+  readonly version: AppVersion
+  readonly path: Path
+  readonly taint: Taint
+  readonly value: Value
+  /** What stood in the field when it was written, and so was superseded knowingly. */
+  readonly parents: readonly WriteNode[]
+  /** The hub's write that took its place in its own application, without any other user's doing. */
+  overwrittenBy: AppVersion | null
+}
+
+/** A value that the hub wrote and should not have. */
+export interface Finding {
+  readonly version: AppVersion
+  readonly path: Path
+  readonly text: string
+}
+
+/** Which writes stand behind every value in every application: by record and path, lists that the taint of a value chooses from. */
+type Sources = Record<Path, readonly WriteNode[]>
+
+const NOBODY: readonly WriteNode[] = []
+
+/**
+ * The ancestor oracle: replays the applications' own logs and finds, for every value, the users' writes that it stands for. A value names its writer by its taint; where several
+ * writes share one (a value set back to what it was, null, presences) all of them are candidates, and only what holds for each of them counts against the hub.
+ */
+export class Oracle {
+  readonly history: History
+  /** Every user's write, in order. */
+  readonly writes: WriteNode[] = []
+  /** Last versions of the records that are live at the end, and what stands behind their cells. */
+  readonly live = new Map<string, { readonly version: AppVersion; readonly sources: Sources }>()
+  /** Writes that a deletion took away with its user's knowledge. */
+  readonly deletedKnowingly: WriteNode[] = []
+  readonly userDeletes: AppVersion[] = []
+  readonly fabricated: Finding[] = []
+  readonly older: Finding[] = []
+  readonly recordOfKey = new Map<CanonicalKey, number>()
+  readonly #byTaint = new Map<string, WriteNode[]>()
+  readonly #recordOfNative = new Map<string, number>()
+  readonly #specs = new Map<number, EntitySpec>()
+  readonly #objects = new Map<AppId, HistoryApp>()
+
+  constructor(history: History) {
+    this.history = history
+    for (const [app, info] of history.apps) this.#objects.set(app, info)
+    for (const version of history.versions) this.#take(version)
+    for (const link of history.end?.links ?? []) {
+      const record = this.#recordOfNative.get(`${link.app} ${link.entity} ${link.nativeId}`)
+      if (link.key !== null && record !== undefined) this.recordOfKey.set(link.key, record)
+    }
+  }
+
+  object(version: AppVersion): AppObject {
+    return this.#objects.get(version.app)?.objects.get(version.entity) as AppObject
+  }
+
+  isBlind(app: AppId): boolean {
+    return this.#objects.get(app)?.blind === true
+  }
+
+  candidates(record: number, path: Path, taint: Taint): readonly WriteNode[] {
+    return this.#byTaint.get(`${record} ${path} ${taint}`) ?? NOBODY
+  }
+
+  /** The taint of a canonical value, as in heads and conflicts. */
+  taintOfCanonical(record: number, path: Path, value: Value): Taint {
+    const spec = this.#specOf(record)
+    const kind = spec === undefined ? undefined : kindOf(spec, path)
+    if (kind === undefined) return UNREADABLE
+    if (kind !== 'reference' || value === null) return taintOf(kind, value)
+    const referred = this.recordOfKey.get(value as CanonicalKey)
+    return referred === undefined ? UNREADABLE : referenceTaint(referred)
+  }
+
+  /** Whether the hub could not have seen a write when it sent one of its own: committed in the application after the hub's last look. */
+  isUnseen(write: WriteNode, overwrite: AppVersion): boolean {
+    if (overwrite.hub === null || write.version.app !== overwrite.app) return false
+    let seenSeq = 0
+    for (const read of this.history.reads) {
+      if (read.app !== overwrite.app || read.nativeId !== overwrite.nativeId || read.object !== overwrite.object) continue
+      if (read.receivedAtMs <= overwrite.hub.sentAtMs) seenSeq = Math.max(seenSeq, read.capturedSeq)
+    }
+    return write.version.seq > seenSeq
+  }
+
+  #specOf(record: number): EntitySpec | undefined {
+    return this.#specs.get(record)
+  }
+
+  #taintOfNative(version: AppVersion, path: Path, native: Value | undefined): Taint {
+    const object = this.object(version)
+    const kind = kindOf(object.spec, path)
+    if (kind === undefined) return UNREADABLE
+    if (native === undefined || kind === 'presence') return taintOf(kind, native)
+    if (kind !== 'reference' || native === null) return taintOf(kind, object.canonical(path, native))
+    const referred = this.#recordOfNative.get(`${version.app} ${CUSTOMER} ${native}`)
+    return referred === undefined ? UNREADABLE : referenceTaint(referred)
+  }
+
+  #take(version: AppVersion): void {
+    const place = `${version.app} ${version.object} ${version.nativeId}`
+    this.#recordOfNative.set(`${version.app} ${version.entity} ${version.nativeId}`, version.record)
+    if (!this.#specs.has(version.record)) this.#specs.set(version.record, this.object(version).spec)
+    if (version.hub !== null) this.recordOfKey.set(version.hub.key, version.record)
+    const sources: Sources = { ...this.live.get(place)?.sources }
+    if (version.kind === 'delete') {
+      this.#takeDelete(version, sources)
+      this.live.delete(place)
+      return
+    }
+    for (const path of version.changed) {
+      const before = sources[path] ?? NOBODY
+      if (version.user === null) this.#takeHubValue(version, path, before, sources)
+      else this.#takeUserValue(version, path, before, sources)
+    }
+    this.live.set(place, { version, sources })
+  }
+
+  #takeDelete(version: AppVersion, sources: Sources): void {
+    if (version.user !== null) this.userDeletes.push(version)
+    for (const path in sources) {
+      if (version.user === null) this.#overwritten(version, sources[path] as readonly WriteNode[])
+      else this.deletedKnowingly.push(...(sources[path] as readonly WriteNode[]))
+    }
+  }
+
+  #takeUserValue(version: AppVersion, path: Path, parents: readonly WriteNode[], sources: Sources): void {
+    const value = version.cells[path]
+    if (value === undefined && path.includes('].')) {
+      // A field of an element that was taken out: gone with the element, knowingly.
+      this.deletedKnowingly.push(...parents)
+      delete sources[path]
+      return
+    }
+    const node = this.#node(version, path, value ?? null, parents)
+    this.writes.push(node)
+    sources[path] = [node]
+  }
+
+  #takeHubValue(version: AppVersion, path: Path, before: readonly WriteNode[], sources: Sources): void {
+    const value = version.cells[path]
+    if (value === undefined && path.includes('].')) {
+      this.#overwritten(version, before)
+      delete sources[path]
+      return
+    }
+    const taint = this.#taintOfNative(version, path, value)
+    if (before.some((node) => node.taint === taint)) return
+    const candidates = this.candidates(version.record, path, taint)
+    this.#overwritten(version, before)
+    if (candidates.length > 0) {
+      this.#judgeOrder(version, path, before, candidates)
+      sources[path] = candidates
+    } else if (taint === NULL_TAINT && version.kind === 'create' && !(path in (version.hub?.written ?? {}))) {
+      // The application's own default for a field that was not given: from now on null is a value that an application put there.
+      sources[path] = [this.#node(version, path, null, NOBODY)]
+    } else {
+      sources[path] = NOBODY
+      const isDeclared = this.isBlind(version.app) && before.length > 0 && before.every((node) => this.isUnseen(node, version))
+      if (!isDeclared) this.fabricated.push({ version, path, text: `${JSON.stringify(value ?? null)}, which no user ever put into ${path} of K${version.record}` })
+    }
+  }
+
+  #node(version: AppVersion, path: Path, value: Value, parents: readonly WriteNode[]): WriteNode {
+    const taint = this.#taintOfNative(version, path, value ?? undefined)
+    const node: WriteNode = { version, path, taint, value, parents, overwrittenBy: null }
+    const key = `${version.record} ${path} ${taint}`
+    const list = this.#byTaint.get(key)
+    if (list === undefined) this.#byTaint.set(key, [node])
+    else list.push(node)
+    return node
+  }
+
+  #overwritten(version: AppVersion, before: readonly WriteNode[]): void {
+    for (const node of before) if (node.version.app === version.app) node.overwrittenBy ??= version
+  }
+
+  /** No value may be replaced by one that it is known to supersede. */
+  #judgeOrder(version: AppVersion, path: Path, before: readonly WriteNode[], candidates: readonly WriteNode[]): void {
+    const [now] = before
+    if (now === undefined || before.length > 1 || !candidates.every((node) => isSureAncestor(node, now))) return
+    if (this.isBlind(version.app) && this.isUnseen(now, version)) return
+    const text = `${shown(candidates[0])} over ${shown(now)}, which was based on it`
+    this.older.push({ version, path, text })
+  }
+}
+
+/** Whether `old` is what `young` was based on, at however many removes, with no doubt on the way. */
+function isSureAncestor(old: WriteNode, young: WriteNode): boolean {
+  let node: WriteNode | undefined = young
+  while (node !== undefined && node.parents.length === 1) {
+    node = node.parents[0]
+    if (node === old) return true
+  }
+  return false
+}
+
+export const shown = (node: WriteNode | undefined): string =>
+  node === undefined ? 'nothing' : `${JSON.stringify(node.value)} (action ${node.version.user?.action ?? 'default'} in ${node.version.app})`

@@ -1,0 +1,204 @@
+import { asAppId, asJournalPosition } from '../../model/ids.ts'
+import { MemoryJournal } from '../../stores/memory/journal.ts'
+import { MemoryStore } from '../../stores/memory/store.ts'
+import type { Journal } from '../../ports/journal.ts'
+import type { Store } from '../../ports/store.ts'
+import { AppNode } from './app-node.ts'
+import { judge } from './checkers/index.ts'
+import { CrashDice, type CrashPoint } from './crash.ts'
+import { type FaultCounts, Faults, noFaults } from './faults.ts'
+import { deliveryKey, type History, type HubEnd, type Violation } from './history.ts'
+import { SimHub, type Wrappers } from './hub.ts'
+import { buildModel } from './model.ts'
+import { Rng } from './rng.ts'
+import { type Cut, drawScenario, NO_CUT, type Scenario } from './scenario.ts'
+import { Trace } from './trace.ts'
+import { Users } from './users.ts'
+import { World } from './world.ts'
+
+export interface RunOptions {
+  /** Class letters of docs/protocol.md section 1, or flavours of applications. */
+  readonly classes?: readonly string[]
+  readonly trace?: boolean
+  readonly cut?: Cut
+  readonly wrap?: Wrappers
+}
+
+export interface RunResult {
+  readonly seed: number
+  readonly failed: Violation | null
+  readonly userEdits: number
+  readonly crashes: number
+  readonly hubWrites: number
+  readonly conflicts: number
+  readonly declaredLosses: number
+  readonly faults: FaultCounts
+  readonly crashPoints: Partial<Record<CrashPoint, number>>
+  readonly events: number
+  readonly virtualMs: number
+  readonly apps: readonly string[]
+  /** Equal for two runs of one seed, always. */
+  readonly hash: string
+  readonly lines: readonly string[]
+}
+
+export const DEFAULT_CLASSES = ['A', 'C'] as const
+
+/** After the users have stopped, the hub must have come to rest within this time, and then stay at rest for as long. */
+const REST_MS = 10 * 60_000
+
+/** One simulated run, from its seed alone. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const scenario = drawScenario(seed, options.classes ?? DEFAULT_CLASSES, options.cut ?? NO_CUT)
+  const run = new Run(scenario, options)
+  await run.play()
+  return run.result()
+}
+
+class Run {
+  readonly #scenario: Scenario
+  readonly #world: World
+  readonly #nodes: AppNode[] = []
+  readonly #users = new Map<number, Users>()
+  readonly #faults: Faults[] = []
+  readonly #counts = noFaults()
+  readonly #dice: CrashDice
+  readonly #hub: SimHub
+  readonly #store: MemoryStore
+  readonly #journal: MemoryJournal
+  #violation: Violation | null = null
+  #declaredLosses = 0
+
+  constructor(scenario: Scenario, options: RunOptions) {
+    const random = new Rng(scenario.seed).fork('run')
+    this.#scenario = scenario
+    this.#world = new World(emptyHistory(scenario), new Trace(options.trace === true))
+    this.#store = new MemoryStore({ instanceId: 'sim' })
+    this.#journal = new MemoryJournal()
+    this.#dice = new CrashDice(scenario.rates.crash, this.#counts, random.fork('crash'))
+    const gate = { post: (...args: Parameters<SimHub['post']>) => this.#hub.post(...args) }
+    for (const profile of scenario.profiles) {
+      const faults = this.#newFaults(random.fork('faults of ' + profile.app))
+      const node = new AppNode(profile, this.#world, gate, faults, scenario.spanMs)
+      this.#nodes.push(node)
+      this.#users.set(profile.index, new Users(node, this.#world))
+    }
+    const model = buildModel(scenario.specs, scenario.profiles, scenario.choices)
+    const wrap = options.wrap ?? {}
+    this.#hub = new SimHub({
+      world: this.#world,
+      model: wrap.model?.(model) ?? model,
+      store: this.#store,
+      journal: this.#journal,
+      nodes: this.#nodes,
+      dice: this.#dice,
+      diskFaults: this.#newFaults(random.fork('faults of the disk')),
+      random: random.fork('hub'),
+      wrap,
+    })
+  }
+
+  #newFaults(random: Rng): Faults {
+    const faults = new Faults(this.#scenario.rates, this.#counts, random)
+    this.#faults.push(faults)
+    return faults
+  }
+
+  async play(): Promise<void> {
+    const { clock } = this.#world
+    this.#hub.start()
+    for (const action of this.#scenario.actions) {
+      clock.at(action.atMs, () => this.#users.get(action.appIndex)?.act(action))
+    }
+    await clock.run(this.#scenario.spanMs, () => this.#isBroken())
+    for (const faults of this.#faults) faults.isActive = false
+    this.#dice.isActive = false
+    const deadlineMs = clock.monotonicMs() + REST_MS
+    const reason = await clock.run(deadlineMs, () => this.#isBroken() || this.#isAtRest())
+    if (reason === 'done' && !this.#isBroken()) {
+      this.#world.isQuiet = true
+      if (this.#world.trace.isOn) this.#world.say('-', 'everything has come to rest')
+      await clock.run(clock.monotonicMs() + REST_MS, () => this.#isBroken())
+      this.#world.history.end = await readEnd(this.#store, this.#journal)
+    }
+    this.#hub.end()
+    this.#judge()
+  }
+
+  #isBroken(): boolean {
+    return this.#world.violation !== null
+  }
+
+  #isAtRest(): boolean {
+    if (this.#world.underWay > 0 || !this.#hub.isAtRest) return false
+    return this.#nodes.every((node) => !node.hasNews)
+  }
+
+  #judge(): void {
+    this.#violation = this.#world.violation
+    if (this.#violation !== null) return
+    const { violation, declaredLosses } = judge(this.#world.history)
+    this.#violation = violation
+    this.#declaredLosses = declaredLosses
+  }
+
+  result(): RunResult {
+    const { history, trace, clock } = this.#world
+    let userEdits = 0
+    for (const users of this.#users.values()) userEdits += users.edits
+    return {
+      seed: this.#scenario.seed,
+      failed: this.#violation,
+      userEdits,
+      crashes: this.#counts.crash,
+      hubWrites: history.versions.reduce((count, version) => count + (version.hub === null ? 0 : 1), 0),
+      conflicts: history.end?.conflicts.length ?? 0,
+      declaredLosses: this.#declaredLosses,
+      faults: this.#counts,
+      crashPoints: this.#dice.byPoint,
+      events: clock.events,
+      virtualMs: clock.monotonicMs(),
+      apps: this.#scenario.profiles.map((profile) => `${profile.app} (${profile.flavour})`),
+      hash: trace.hash,
+      lines: trace.lines,
+    }
+  }
+}
+
+function emptyHistory({ profiles, choices, rates }: Scenario): History {
+  return {
+    apps: new Map(
+      profiles.map(({ app, index, capabilities, objects }) => [app, { app, rank: index, blind: capabilities.condition === 'C0', objects }]),
+    ),
+    deletes: choices.deletes,
+    versions: [],
+    noopWrites: [],
+    reads: [],
+    acknowledged: [],
+    heads: [],
+    writesAfterQuiet: [],
+    faulty: Object.values(rates).some((rate) => rate > 0),
+    end: null,
+  }
+}
+
+/** More than any run can fill. */
+const ALL = 1_000_000
+
+async function readEnd(store: Store, journal: Journal): Promise<HubEnd> {
+  const links = await store.links({ max: ALL })
+  const keys = [...new Set(links.flatMap((link) => (link.key === null ? [] : [link.key])))]
+  const { records } = await store.load({ records: keys, natives: [], canonicals: [], matches: [] })
+  const journalled = new Set<string>()
+  for (const { input } of await journal.read(asJournalPosition(0), ALL)) {
+    if (input.type === 'notification') journalled.add(deliveryKey(asAppId(input.change.app), input.change.deliveryId ?? ''))
+  }
+  return {
+    states: records,
+    links,
+    conflicts: await store.conflicts({ max: ALL }),
+    held: await store.held(asJournalPosition(0), ALL),
+    openLanes: await store.openLanes(null, ALL),
+    journalled,
+  }
+}
