@@ -1,6 +1,7 @@
 // What `npm test` and `npm run test:long` share: running one check after the other, counting, and the closing line. Plain JavaScript,
 // because it is started by whatever Node the machine has; the checks themselves run on the Node of node_modules/.bin.
 import { spawn } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -61,9 +62,19 @@ export class Tally {
 /** Runs the simulator over fresh seeds; one campaign counts as one test. Its report is the last line of its stdout. */
 export async function simulate(tally, seeds, more = []) {
   const startedMs = performance.now()
+  const jobs = String(availableParallelism())
   const { code, output } = await run(
     'node',
-    ['--conditions=latchwork-source', 'src/testing/simulator/main.ts', '--seeds', String(seeds), '--json', ...more],
+    [
+      '--conditions=latchwork-source',
+      'src/testing/simulator/main.ts',
+      '--seeds',
+      String(seeds),
+      '--json',
+      '--jobs',
+      jobs,
+      ...more,
+    ],
     { capture: true },
   )
   const report = lastJson(output)

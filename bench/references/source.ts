@@ -77,7 +77,7 @@ async function begin(): Promise<bigint> {
 async function settle(): Promise<{ count: number; delivered: number; stats: TargetStats }> {
   const count = acked.reduce((sum, list) => sum + list.length, 0)
   let delivered = -1
-  for (const endMs = performance.now() + DRAIN_MS; performance.now() < endMs; await pause(50)) {
+  for (const endMs = performance.now() + DRAIN_MS; performance.now() < endMs; await pause(100)) {
     const seen = await ask<number[]>('/seen')
     delivered = acked.reduce(
       (sum, list, customer) => sum + list.filter((rev) => rev <= (seen[customer] ?? 0)).length,

@@ -44,7 +44,7 @@ function done<T>(name: string, value: unknown, result: T | undefined): T {
 
 /** Whole cents in the application, `decimal(2)` here: 1250 is `12.50`. */
 export const cents: Codec<number, Decimal<2>> = codecOf('cents', z.int(), decimal(2), {
-  decode: (value) => (Number.isSafeInteger(value) ? (unitsToDecimal(BigInt(value), 2) as Decimal<2>) : undefined),
+  decode: (value) => (Number.isSafeInteger(value) ? (unitsToDecimal(value, 2) as Decimal<2>) : undefined),
   encode: (value) => safeNumber(typeof value === 'string' ? decimalToUnits(value, 2) : undefined),
 })
 

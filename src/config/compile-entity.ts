@@ -4,12 +4,14 @@ import type { AppDescription } from './app.ts'
 import { compileBinding } from './compile-binding.ts'
 import { digest } from './digest.ts'
 import type { PartDefinition, SyncDefinition } from './entity.ts'
+import { latest } from './mapping.ts'
 import { checkCanonicalName, checkKeys, refuse, refuseUnknown } from './refuse.ts'
 import { compileField, fieldSchemasOf, type Shape } from './schema.ts'
 
 export interface EntityContext {
   readonly descriptions: ReadonlyMap<AppId, AppDescription>
-  readonly entityNames: ReadonlySet<string>
+  /** The applications in which each entity is synced. */
+  readonly appsByEntity: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /** Fields as models, with what the mapping has to know of their schemas. */
@@ -74,8 +76,8 @@ function compileFields(where: string, schema: unknown, context: EntityContext): 
   for (const [name, field] of Object.entries(fieldSchemasOf(where, schema))) {
     checkCanonicalName(where, name)
     const { model, shape } = compileField(`${where}.${name}`, name, field)
-    if (shape.reference !== null && !context.entityNames.has(shape.reference)) {
-      refuseUnknown(`${where}.${name}`, 'an entity of this hub', shape.reference, [...context.entityNames])
+    if (shape.reference !== null && !context.appsByEntity.has(shape.reference)) {
+      refuseUnknown(`${where}.${name}`, 'an entity of this hub', shape.reference, [...context.appsByEntity.keys()])
     }
     models[name] = model
     shapes[name] = shape
@@ -117,7 +119,10 @@ function compileBindings(sync: SyncDefinition, entity: CompiledEntity, context: 
     return [app, compileBinding(entity, app, spec, rank, capabilities)] as const
   })
   const bindings: Bindings = new Map(compiled)
-  for (const [app, { model }] of bindings) checkCompleteness(entity, app, model, bindings)
+  for (const [app, { model }] of bindings) {
+    checkCompleteness(entity, app, model, bindings)
+    checkReferences(entity.name, app, model, context)
+  }
   return bindings
 }
 
@@ -134,6 +139,18 @@ function checkCompleteness(entity: CompiledEntity, app: AppId, model: BindingMod
       `${entity.name}.${app}.fields.${field}`,
       `a new record needs '${field}' here, and no other application supplies it`,
       'Give its native value in onCreate, say createHere: false, or make the field nullable.',
+    )
+  }
+}
+
+/** An id of a record that is not synced in this application cannot be translated; the record would wait for ever. */
+function checkReferences(entity: string, app: AppId, model: BindingModel, context: EntityContext): void {
+  for (const { field, reference } of [...model.fields, ...model.parts.flatMap((part) => part.fields)]) {
+    if (reference === null || context.appsByEntity.get(reference)?.has(app)) continue
+    refuse(
+      `${entity}.${app}.fields.${field}`,
+      `it refers to the entity ${reference}, which is not synced in ${app}, so its id there is never known`,
+      `Bind ${reference} in ${app} too, or leave this field out.`,
     )
   }
 }
@@ -223,8 +240,7 @@ function appsMapping(path: string, bindings: Bindings): readonly AppId[] {
 const POLICY_NEXT = "Give latest() or prefer('app', ...)."
 
 function readPolicy(where: string, given: unknown, apps: readonly AppId[]): Policy {
-  if (given === undefined) return { kind: 'latest', skewMs: 1_000 }
-  const policy = given as Policy
+  const policy = (given ?? latest()) as Policy
   if (policy?.kind === 'latest') {
     if (!Number.isFinite(policy.skewMs) || policy.skewMs < 0)
       refuse(where, `skewMs is ${String(policy.skewMs)}`, 'Give milliseconds, 0 or more.')

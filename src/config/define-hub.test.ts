@@ -639,6 +639,23 @@ test.each<[string, (parts: Any) => void, RegExp, string?]>([
   )
 })
 
+test('refuses a reference to an entity that is not synced in that application', () => {
+  const left = http({ baseUrl: 'http://left' })
+  const right = http({ baseUrl: 'http://right' })
+  const owner = entity('owner', { schema: z.object({ name: z.string() }) })
+  const pet = entity('pet', { schema: z.object({ owner: reference(owner) }) })
+  const pets = { id: 'id', fields: { owner: 'owner_id' } } as const
+  const make = () =>
+    defineHub({
+      apps: { left, right },
+      sync: [
+        sync(owner, { left: left.resource('/owners', { id: 'id', fields: { name: 'name' } }) }),
+        sync(pet, { left: left.resource('/pets', pets), right: right.resource('/pets', pets) }),
+      ],
+    })
+  expect(make).toThrow(/pet\.right\.fields\.owner: it refers to the entity owner, which is not synced in right/)
+})
+
 describe('what is right', () => {
   test('a field that only some applications have, with a value for new records', () => {
     const made = build((p) => {

@@ -33,7 +33,8 @@ export function defineHub(config: HubConfig): HubDefinition {
   const bindings = readBindings(syncs, connectors)
   const descriptions = describeApps(connectors, bindings, limits)
   checkListens(descriptions)
-  const context: EntityContext = { descriptions, entityNames: new Set(syncs.map((sync) => sync.entity.name)) }
+  const appsByEntity = new Map(syncs.map((sync) => [sync.entity.name, new Set(Object.keys(sync.bindings))]))
+  const context: EntityContext = { descriptions, appsByEntity }
   const entities = new Map<EntityName, EntityModel>()
   for (const sync of syncs) {
     const model = compileEntity(sync, context)

@@ -70,17 +70,29 @@ export const latest = (options: { readonly skewMs?: number } = {}): Latest => ({
   skewMs: options.skewMs ?? SKEW_MS,
 })
 
-/** The change of the application named first stands; among those not named, the later one. */
+/**
+ * The change of the application named first stands; among those not named, the later one. Write it where it is used: the names are
+ * completed and checked by the `sync` around it.
+ */
 export const prefer = <App extends string = never>(...apps: readonly NoInfer<App>[]): Prefer<App> => ({
   kind: 'prefer',
   apps,
 })
 
-/** The least that is asked of a mapping, so that its literal type is always inferred; the check says the rest. */
 // biome-ignore lint/complexity/noBannedTypes: `{}` here means "any other value"; one refused value would garble every message.
-type Loose = string | readonly [string | readonly string[], unknown] | {} | null | undefined
-export type LooseFields = Readonly<Record<string, Loose>>
-export type LooseParts = Readonly<Record<string, Loose>>
+type Anything = {} | null | undefined
+
+/**
+ * The least that is asked of a mapping: nothing, so that its literal type is always inferred and the check says the rest. What is named
+ * here is what an editor offers.
+ */
+export type LooseFields<Fields, Row> = {
+  readonly [K in keyof Fields]?:
+    | NativeName<Row>
+    | readonly [NativeName<Row> | readonly NativeName<Row>[], Anything]
+    | Anything
+} & Readonly<Record<string, Anything>>
+export type LooseParts<Parts> = { readonly [K in keyof Parts]?: Anything } & Readonly<Record<string, Anything>>
 export type NoParts = Record<never, never>
 
 /** What a binding says of the mapping, checked against the entity and the application's records. */

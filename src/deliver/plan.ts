@@ -31,7 +31,7 @@ export interface Plan {
  * Throws SyncError when the mapping cannot express the head; the caller parks the lane.
  */
 export function planLane(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
-  if (lane.intent !== null) return { lane, next: 'intent' }
+  if (lane.intent !== null) return { lane: parkLostCreate(record, lane, lane.intent, binding, context), next: 'intent' }
   if (lane.reading !== null) return { lane, next: 'read' }
   const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
   if (lane.detached || (lane.park !== null && lane.park.headSeq >= record.headSeq)) return { lane: settled, next: 'idle' }
@@ -50,6 +50,20 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (kind === 'update' && holdsAlready(lane.image, native)) return { lane: { ...settled, sent: applySent(lane.sent, need.patch), retry: null }, next: 'idle' }
   return start(settled, binding, context, kind, need, native, record)
 }
+
+/**
+ * A create of unknown outcome in an application that offers no way to find out (K0): after the fence, when its notification would have come, it is shown to a
+ * person. The intent stays, so that a record which is exactly what it would have made is still recognised.
+ */
+function parkLostCreate(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel, context: PlanContext): Lane {
+  const lost = intent.kind === 'create' && intent.state === 'unknown' && lane.reading === null && isLostWhenUnknown(binding)
+  if (!lost || lane.park !== null || intent.notBeforeMs > context.nowMs) return lane
+  const message = `${lane.app} may or may not have created it, and offers no way to find out. Look there: if it is missing, release this lane; if it is there, its next change links it.`
+  return { ...lane, park: { code: 'target.create-unknown', message, atMs: context.nowMs, headSeq: record.headSeq } }
+}
+
+/** Neither an idempotency key nor a search by correlation id: a create in doubt cannot be resolved by asking. */
+export const isLostWhenUnknown = (binding: BindingModel): boolean => binding.capabilities.idempotency === 'none' && binding.capabilities.create === 'K0'
 
 const NO_NEED: Need = { patch: {}, root: 0 as JournalPosition, hops: 0 }
 
@@ -78,7 +92,7 @@ export function applySent(sent: Lane['sent'], patch: Readonly<Record<Path, Value
 
 function start(lane: Lane, binding: BindingModel, context: PlanContext, kind: Intent['kind'], need: Need, native: Image, record: RecordState): Plan {
   const { nowMs, seq } = context
-  if (lane.retry !== null && lane.retry.notBeforeMs > nowMs) return { lane, next: 'behind' }
+  if (lane.retry !== null && lane.retry.notBeforeMs > nowMs) return { lane, next: 'waiting' }
   if (kind !== 'create' && isBlind(binding) && !context.fresh) {
     return { lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0 } }, next: 'read' }
   }

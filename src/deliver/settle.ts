@@ -180,8 +180,8 @@ export function unknown(record: RecordState, lane: Lane, intent: Intent, binding
   if (intent.kind === 'create') {
     if (idempotency !== 'none') return resend()
     if (create !== 'K0') return lookAfter(Math.max(delayMs, fenceMs), 'looked for by its correlation id')
-    const text = `${lane.app} may or may not have created it (${message}), and offers no way to find out. Look there, then release this lane or link the record.`
-    return { lane: parked({ ...lane, intent: null }, 'target.create-unknown', text, record.headSeq, context), verdict: 'parked', text }
+    const waiting: Intent = { ...doubtful, notBeforeMs: context.nowMs + Math.max(delayMs, fenceMs) }
+    return { lane: { ...lane, intent: waiting }, verdict: 'unknown', text: `${code}: ${message}; ${lane.app} offers no way to ask, its notification is waited for` }
   }
   if (idempotency === 'all') return resend()
   if (read !== 'R0') return lookAfter(condition === 'C2' ? delayMs : Math.max(delayMs, fenceMs), 'read')

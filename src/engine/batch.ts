@@ -1,6 +1,6 @@
 import type { LRUCache } from 'lru-cache'
 import type { References } from '../merge/references.ts'
-import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
+import type { EntityModel, HubModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, type EntityName, type NativeId, type NativeRef, nativeRefKey, type ObjectId } from '../model/ids.ts'
 import type { Link, RecordState } from '../model/record.ts'
 import type { Store } from '../ports/store.ts'
@@ -26,6 +26,10 @@ export class Batch implements References {
   readonly #links = new Map<string, readonly Link[]>()
   readonly #records = new Map<CanonicalKey, RecordState>()
   readonly #matches = new Map<string, CanonicalKey | null>()
+
+  /** Links in the order in which the batch made them: the last of a native reference stands. */
+  links: Link[] = []
+  readonly #onLink = (link: Link): void => this.addLink(link)
 
   constructor(model: HubModel, store: Store, caches: Caches) {
     this.#model = model
@@ -139,13 +143,13 @@ export class Batch implements References {
     const stored = this.#records.get(key)
     const entity = stored === undefined ? undefined : this.#model.entities.get(stored.entity)
     if (stored === undefined || entity === undefined) return undefined
-    const work = new RecordWork(entity, stored, stored)
+    const work = new RecordWork(entity, stored, stored, this.#onLink)
     this.works.set(key, work)
     return work
   }
 
   create(entity: EntityModel, key: CanonicalKey): RecordWork {
-    const work = new RecordWork(entity, emptyRecord(entity, key), undefined)
+    const work = new RecordWork(entity, emptyRecord(entity, key), undefined, this.#onLink)
     this.works.set(key, work)
     return work
   }
@@ -157,16 +161,23 @@ export class Batch implements References {
     return undefined
   }
 
-  /** Makes a link visible to the rest of the batch; the record work that owns it has it written. */
+  /** A link made or ended: visible to the rest of the batch, and written with it. */
   addLink(link: Link): void {
     const ref = nativeRefKey(link.app, link.object, link.nativeId)
     const others = (this.#links.get(ref) ?? NO_LINKS).filter((other) => other.entity !== link.entity)
     this.#links.set(ref, [...others, link])
+    this.links.push(link)
   }
 
-  removeLink(binding: BindingModel, nativeId: NativeId): void {
-    const ref = nativeRefKey(binding.app, binding.object, nativeId)
-    this.#links.set(ref, this.#caches.links.get(ref) ?? NO_LINKS)
+  /** Takes back a record that was made in this batch and cannot be folded yet, with its links. */
+  undo(key: CanonicalKey): void {
+    this.works.delete(key)
+    const undone = this.links.filter((link) => link.key === key)
+    this.links = this.links.filter((link) => link.key !== key)
+    for (const { app, object, nativeId } of undone) {
+      const ref = nativeRefKey(app, object, nativeId)
+      this.#links.set(ref, this.#caches.links.get(ref) ?? NO_LINKS)
+    }
   }
 
   matched(entity: EntityName, matchKey: string): CanonicalKey | null {
@@ -193,8 +204,8 @@ export class Batch implements References {
   }
 
   /** Links of the batch after its commit: they replace what the cache had. */
-  commitLinks(links: readonly Link[]): void {
-    for (const link of links) {
+  commitLinks(): void {
+    for (const link of this.links) {
       const ref = nativeRefKey(link.app, link.object, link.nativeId)
       this.#caches.links.set(ref, this.#links.get(ref) ?? NO_LINKS)
     }

@@ -7,6 +7,8 @@ import { type AppId, asJournalPosition, type CanonicalKey, type JournalPosition,
 import type { Conflict, HeldEntry, Lane, Link, OpenLane, RecordState } from '../model/record.ts'
 import type { CommitBatch, RecordWrite } from '../ports/store.ts'
 import { type Resolution, resolve } from '../resolve/resolve.ts'
+import { isLostWhenUnknown } from '../deliver/plan.ts'
+import { valuesEquivalent } from '../model/value.ts'
 import { Batch } from './batch.ts'
 import { adoptCreate, doubtAfterRestart, observe, plan, takeOutcome, takeRead } from './decide.ts'
 import { CONSUMER, type Engine } from './engine.ts'
@@ -39,7 +41,6 @@ export class Cycle {
   readonly #held: HeldEntry[] = []
   readonly #madeDurable: Prepared[] = []
   readonly #heldDone: { seq: JournalPosition; entity: Prepared['entity']['name'] }[] = []
-  readonly #looseLinks: Link[] = []
   readonly #fresh = new Set<string>()
   readonly #behind: { app: AppId; key: CanonicalKey }[] = []
   readonly #reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
@@ -125,6 +126,9 @@ export class Cycle {
       if (input.type === 'outcome') keys.push(input.key)
       else if (input.type === 'read' && input.key !== undefined) keys.push(input.key)
       else if (input.type === 'operator' && input.operator.action === 'release') keys.push(input.operator.key)
+    }
+    for (const { binding } of prepared) {
+      if (isLostWhenUnknown(binding)) keys.push(...this.#engine.latches.openCreates(binding.app, binding.object))
     }
     await this.#batch.load(prepared, keys)
     const created = items.flatMap(({ entry: { input } }) => (input.type === 'outcome' ? this.#createdRef(input) : []))
@@ -215,7 +219,11 @@ export class Cycle {
     const open = this.#engine.latches.openCreates(binding.app, binding.object)
     if (open.size === 0) return NONE
     const keys = prepared.holdKeys === null ? [...open] : prepared.holdKeys.filter((key) => open.has(key))
-    return keys.filter((key) => this.#batch.work(key)?.lane(binding).intent?.kind !== undefined || this.#batch.state(key) === undefined)
+    return keys.filter((key) => {
+      const record = this.#batch.state(key)
+      const lane = record?.lanes[binding.app]
+      return record === undefined || (lane?.intent?.kind === 'create' && lane.park === null)
+    })
   }
 
   #matched(prepared: Prepared): RecordState | undefined {
@@ -231,15 +239,16 @@ export class Cycle {
       case 'link':
         return this.#observeUnlinked(prepared, resolution.key, resolution.why, resolution.incarnation)
       case 'new':
+        if (this.#adoptByState(prepared)) return
         return this.#observeNew(prepared, resolution.incarnation)
       case 'hold':
+        if (this.#adoptByState(prepared)) return
         prepared.holdKeys = resolution.keys
         return this.#hold(prepared, resolution.keys.map((key) => laneReason(key, prepared.binding.app)), 'creates', resolution.keys, 'one of our creates may have made it')
       case 'read':
         this.#wantRead(prepared.binding, prepared.nativeId, prepared.ref)
         return this.#hold(prepared, [readReason(prepared.ref)], 'read', [prepared.ref], 'the record is being read')
       case 'tombstone':
-        this.#looseLinks.push(tombstoneOf(prepared, link))
         this.#batch.addLink(tombstoneOf(prepared, link))
         this.#count('tombstone')
         return this.#done(prepared)
@@ -257,6 +266,30 @@ export class Cycle {
     }
   }
 
+  /**
+   * In an application that can neither take an idempotency key nor keep a correlation id, a record that is exactly what a create of unknown outcome would have
+   * made is taken to be it (hazard 4: hold, then match by fingerprint, else a person).
+   */
+  #adoptByState(prepared: Prepared): boolean {
+    const { binding, image } = prepared
+    if (image === null || !isLostWhenUnknown(binding)) return false
+    for (const key of this.#engine.latches.openCreates(binding.app, binding.object)) {
+      const work = this.#batch.work(key)
+      const lane = work?.lane(binding)
+      const intent = lane?.intent
+      if (work === undefined || lane === undefined || intent?.kind !== 'create' || intent.state !== 'unknown') continue
+      if (!Object.entries(intent.native).every(([path, value]) => valuesEquivalent(image[path], value))) continue
+      const seen = { ...at(prepared), image, token: prepared.token, sourceTimeMs: prepared.sourceTimeMs, isRead: prepared.begunAfter !== null }
+      return this.#guarded(prepared, () => {
+        adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#batch)
+        this.#linked(work, binding, prepared.nativeId)
+        this.#laneFreed(work, binding)
+        this.#done(prepared)
+      })
+    }
+    return false
+  }
+
   #sayDropped(prepared: Prepared, link: Link | undefined, why: string): void {
     const work = link?.key == null ? undefined : this.#batch.work(link.key)
     const name = prepared.kind === 'deleted' ? 'echo' : 'stale'
@@ -271,6 +304,7 @@ export class Cycle {
       return this.#park(prepared, new SyncError('internal.bug', `${binding.app}:${prepared.nativeId} is linked to ${key}, which does not exist`))
     }
     const lane = work.lane(binding)
+    if (prepared.begunAfter !== null && prepared.seq <= lane.readSeq) return this.#done(prepared)
     if (lane.intent === null && prepared.kind === 'hint') return this.#hint(work, prepared, lane)
     if (lane.intent !== null || lane.reading !== null) {
       this.#engine.waiting.wait(prepared, [laneReason(key, binding.app)])
@@ -306,12 +340,14 @@ export class Cycle {
   }
 
   /** Runs a fold; what cannot be translated yet waits, what cannot be folded at all is parked. */
-  #guarded(prepared: Prepared, fold: () => void): void {
+  #guarded(prepared: Prepared, fold: () => void): boolean {
     try {
       fold()
+      return true
     } catch (error) {
-      if (error instanceof MissingReference) return this.#awaitReference(prepared, error)
-      this.#park(prepared, SyncError.from(error))
+      if (error instanceof MissingReference) this.#awaitReference(prepared, error)
+      else this.#park(prepared, SyncError.from(error))
+      return false
     }
   }
 
@@ -337,12 +373,13 @@ export class Cycle {
         this.#engine.waiting.wait(prepared, [laneReason(key, binding.app)])
         return
       }
-      return this.#guarded(prepared, () => {
+      this.#guarded(prepared, () => {
         adoptCreate(work, binding, lane, lane.intent as NonNullable<Lane['intent']>, prepared.nativeId, seen, this.#batch)
         this.#linked(work, binding, prepared.nativeId)
         this.#laneFreed(work, binding)
         this.#done(prepared)
       })
+      return
     }
     this.#guarded(prepared, () => {
       this.#linkLane(work, prepared, incarnation)
@@ -350,6 +387,7 @@ export class Cycle {
       if (prepared.kind === 'hint') this.#hint(work, prepared, work.lane(binding))
       else observe(work, binding, seen, this.#batch)
       this.#received(work)
+      this.#linked(work, binding, prepared.nativeId)
       this.#done(prepared)
     })
   }
@@ -362,8 +400,7 @@ export class Cycle {
     }
     const key = canonicalKeyFor(this.#engine.info?.instanceId ?? '', entity.name, prepared.seq, prepared.atMs)
     const work = this.#batch.create(entity, key)
-    const links = work.links.length
-    this.#guarded(prepared, () => {
+    const folded = this.#guarded(prepared, () => {
       this.#linkLane(work, prepared, incarnation)
       work.say(prepared, binding.app, 'created', `${binding.app}:${prepared.nativeId} is new`)
       observe(work, binding, { ...at(prepared), image: prepared.image, token: prepared.token, sourceTimeMs: prepared.sourceTimeMs, isRead: prepared.begunAfter !== null }, this.#batch)
@@ -373,18 +410,10 @@ export class Cycle {
         this.#batch.setMatch(entity.name, prepared.matchKey, key)
       }
       this.#received(work)
+      this.#linked(work, binding, prepared.nativeId)
       this.#done(prepared)
     })
-    if (Object.keys(work.state.head).length === 0 && work.verdicts.length <= 1 && this.#engine.waiting.first(prepared.ref) === prepared) {
-      this.#undoCreate(work, prepared, links)
-    }
-  }
-
-  /** The fold of a new record had to wait: the record is made when it can be folded. */
-  #undoCreate(work: RecordWork, prepared: Prepared, links: number): void {
-    work.links.length = links
-    this.#batch.works.delete(work.state.key)
-    this.#batch.removeLink(prepared.binding, prepared.nativeId)
+    if (!folded) this.#batch.undo(key)
   }
 
   #linkLane(work: RecordWork, prepared: Prepared, incarnation: number): void {
@@ -392,13 +421,10 @@ export class Cycle {
     const before = work.lane(binding)
     work.setLane({ ...emptyLane(binding), nativeId, incarnation, nextOp: before.nextOp, own: before.own })
     work.link(binding, nativeId, incarnation, prepared)
-    this.#linked(work, binding, nativeId)
   }
 
   /** A native id has become known: visible to the batch, and to whoever waited for it. */
   #linked(work: RecordWork, binding: BindingModel, nativeId: NativeId): void {
-    const link = work.links.findLast((one) => one.app === binding.app && one.nativeId === nativeId)
-    if (link !== undefined) this.#batch.addLink(link)
     this.#engine.waiting.release(linkReason(refOf(binding, nativeId)))
     const waiters = this.#engine.linkWaiters.get(laneKey(work.state.key, binding.app))
     if (waiters === undefined) return
@@ -408,6 +434,7 @@ export class Cycle {
 
   #takeRead(prepared: Prepared, input: ReadInput): void {
     const { binding, ref } = prepared
+    this.#engine.dispatcher.done(readReason(ref))
     const link = this.#batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
     const work = link?.state === 'live' && link.key !== null ? this.#batch.work(link.key) : undefined
     if (work !== undefined) return this.#takeLinkedRead(work, prepared, input)
@@ -424,6 +451,7 @@ export class Cycle {
   #takeLinkedRead(work: RecordWork, prepared: Prepared, input: ReadInput): void {
     const { binding } = prepared
     const before = work.lane(binding)
+    this.#engine.dispatcher.done(laneKey(work.state.key, binding.app))
     this.#guarded(prepared, () => {
       if (prepared.broken !== null) {
         work.setLane({ ...before, reading: null, intent: before.intent?.state === 'readback' ? null : before.intent })
@@ -438,23 +466,29 @@ export class Cycle {
 
   /** What a search by correlation id found: the write that created it is settled, or certainly did not happen. */
   #takeSearch(entry: JournalEntry, input: ReadInput, key: CanonicalKey): void {
+    this.#engine.dispatcher.done(laneKey(key, input.read.app))
     const work = this.#batch.work(key)
     const binding = work?.entity.bindings.get(input.read.app)
     if (work === undefined || binding === undefined) return
     const found = input.read.result === 'found' ? prepareFor(this.#engine.model, binding, entry) : null
-    const linked = { value: undefined as NativeId | undefined }
-    try {
-      const consequences = takeRead(work, binding, input.read, input.begunAfter, { seq: entry.seq, atMs: entry.atMs }, jitterOf(entry.seq), found?.image ?? null, this.#batch)
-      linked.value = consequences.linked
-    } catch (error) {
-      if (!(error instanceof MissingReference)) throw error
+    const place: At = { seq: entry.seq, atMs: entry.atMs }
+    const take = (image: Prepared['image']): void => {
+      const { linked } = takeRead(work, binding, input.read, input.begunAfter, place, jitterOf(entry.seq), image, this.#batch)
+      if (linked !== undefined) this.#linked(work, binding, linked)
     }
-    if (linked.value !== undefined) this.#linked(work, binding, linked.value)
+    try {
+      take(found?.image ?? null)
+    } catch {
+      // Its values cannot be folded yet (or at all): it is linked all the same, and then read like any record that a hint names.
+      take(null)
+      work.setLane({ ...work.lane(binding), reading: { why: 'hint', afterSeq: entry.seq, notBeforeMs: 0, tries: 0 }, readSeq: asJournalPosition(0) })
+    }
     this.#laneFreed(work, binding)
   }
 
   #takeOutcome(entry: JournalEntry, input: OutcomeInput): void {
     const { outcome } = input
+    this.#engine.dispatcher.done(laneKey(input.key, input.app))
     const work = this.#batch.work(input.key)
     const binding = work?.entity.bindings.get(input.app)
     if (work === undefined || binding === undefined) return
@@ -470,7 +504,6 @@ export class Cycle {
       this.#linked(work, binding, linked)
       if (known?.state === 'tombstone' && known.key === null) {
         observe(work, binding, { ...place, image: null, token: known.token ?? undefined, sourceTimeMs: undefined, isRead: true }, this.#batch)
-        this.#addTombstones(work)
       }
     }
     this.#laneFreed(work, binding)
@@ -492,7 +525,7 @@ export class Cycle {
       counters.applied++
       const since = receivedAt.get(work.state.key)
       if (since !== undefined) latency.add(this.#nowMs - since)
-      if (lane.intent.baseToken === null && lane.intent.kind !== 'create') {
+      if (lane.intent.kind !== 'create' && work.entity.bindings.get(lane.app)?.capabilities.condition === 'C0') {
         let samples = exposure.get(lane.app)
         if (samples === undefined) exposure.set(lane.app, (samples = new Samples()))
         samples.add(Math.max(0, this.#nowMs - lane.knownAtMs))
@@ -501,13 +534,8 @@ export class Cycle {
     else counters.refused++
   }
 
-  #addTombstones(work: RecordWork): void {
-    for (const link of work.links) this.#batch.addLink(link)
-  }
-
   /** Whoever waited for this lane goes on, once nothing of ours is outstanding on it. */
   #laneFreed(work: RecordWork, binding: BindingModel): void {
-    for (const link of work.links) if (link.state === 'tombstone') this.#batch.addLink(link)
     const lane = work.lane(binding)
     if (lane.intent === null && lane.reading === null) this.#engine.waiting.release(laneReason(work.state.key, binding.app))
   }
@@ -523,7 +551,10 @@ export class Cycle {
     const binding = work?.entity.bindings.get(operator.app)
     if (work === undefined || binding === undefined) return
     work.say({ seq: entry.seq, atMs: entry.atMs }, operator.app, 'released', 'released by a person; tried again')
-    work.setLane({ ...work.lane(binding), park: null, retry: null })
+    const lane = work.lane(binding)
+    const lost = lane.intent?.kind === 'create' && lane.park !== null
+    work.setLane({ ...lane, park: null, retry: null, intent: lost ? null : lane.intent })
+    this.#laneFreed(work, binding)
   }
 
   #wantRead(binding: BindingModel, nativeId: NativeId, ref: string): void {
@@ -612,7 +643,7 @@ export class Cycle {
     const engine = this.#engine
     this.#spill()
     const records: RecordWrite[] = []
-    const links: Link[] = [...this.#looseLinks]
+    const links = lastOfEach(this.#batch.links)
     const conflicts: Conflict[] = []
     const matches: CommitBatch['matches'][number][] = []
     for (const work of this.#batch.works.values()) {
@@ -620,7 +651,6 @@ export class Cycle {
       work.state = { ...work.state, rev: work.expectRev + 1 }
       const openLanes = this.#openLanes(work)
       records.push({ state: work.state, expectRev: work.expectRev, verdicts: work.verdicts, openLanes })
-      links.push(...work.links)
       conflicts.push(...work.conflicts)
       for (const { matchKey, key } of work.matches) matches.push({ entity: work.entity.name, matchKey, key })
     }
@@ -635,8 +665,9 @@ export class Cycle {
       heldDone: this.#heldDone,
     })
     engine.cursor = position
+    engine.counters.commits++
     engine.counters.conflicts += conflicts.length
-    this.#batch.commitLinks(links)
+    this.#batch.commitLinks()
     for (const prepared of this.#madeDurable) engine.waiting.madeDurable(prepared)
   }
 
@@ -723,6 +754,7 @@ export class Cycle {
       return
     }
     if (lane.intent !== null) {
+      if (lane.park !== null) return
       if (lane.intent.notBeforeMs > this.#nowMs) return this.#engine.schedule(name, lane.intent.notBeforeMs)
       due.delete(name)
       counters.sent++
@@ -768,3 +800,15 @@ function flattenReply(binding: BindingModel, record: Parameters<BindingModel['fl
   }
 }
 
+
+/** One row of the cross-reference per native reference and entity: the last that the batch made. */
+function lastOfEach(links: readonly Link[]): Link[] {
+  if (links.length < 2) return [...links]
+  const last = new Map<string, Link>()
+  for (const link of links) {
+    const name = [link.app, link.object, link.nativeId, link.entity].join('\u0000')
+    last.delete(name)
+    last.set(name, link)
+  }
+  return [...last.values()]
+}

@@ -102,7 +102,7 @@ function foldInto(
   if (fold.accepted.length + fold.won.length + fold.lost.length + fold.rendition.length > 0) return
   if (echoOf !== undefined) work.say(at, lane.app, 'echo', `echo of our write ${echoOf.op}: nothing else changed`, { op: echoOf.op })
   else if (fold.convergent.length > 0) work.say(at, lane.app, 'convergent', `${lane.app} came to the same ${fold.convergent.join(', ')}`, { paths: fold.convergent })
-  else work.say(at, lane.app, at.isRead ? 'read' : 'unchanged', `${lane.app} holds what we know; nothing remains to fold`)
+  else if (own === null) work.say(at, lane.app, at.isRead ? 'read' : 'unchanged', `${lane.app} holds what we know; nothing remains to fold`)
 }
 
 function observeDeletion(work: RecordWork, binding: BindingModel, lane: Lane, at: Observation): void {
@@ -194,8 +194,11 @@ export function takeRead(
   const answered = reading !== null && begunAfter >= reading.afterSeq
   const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token: read.token, sourceTimeMs: read.sourceTimeMs, isRead: true }
   const intent = lane.intent
-  if (intent !== null && reading !== null) {
-    return answered ? resolveByRead(work, binding, lane, intent, read, seen, references) : {}
+  if (intent !== null) return answered ? resolveByRead(work, binding, lane, intent, read, seen, references) : {}
+  if (!answered && binding.capabilities.token !== 'T2') {
+    // It may have begun before our last write ended: without an order it proves nothing, so the record is read again.
+    if (reading === null) work.setLane({ ...lane, reading: { why: 'hint', afterSeq: at.seq, notBeforeMs: 0, tries: 0 } })
+    return {}
   }
   if (answered) work.setLane({ ...lane, reading: null })
   if (lane.exists !== false || image !== null) observe(work, binding, seen, references)
@@ -238,14 +241,14 @@ function resolveByRead(work: RecordWork, binding: BindingModel, lane: Lane, inte
 export function adoptCreate(work: RecordWork, binding: BindingModel, lane: Lane, intent: Intent, nativeId: NativeId, seen: Observation, references: References): Consequences {
   const context: SettleContext = { nowMs: seen.atMs, seq: seen.seq, jitter: 0 }
   const held = holding(lane, intent, binding, nativeId, null, context)
-  work.say(seen, lane.app, 'linked', `${lane.app}:${nativeId} bears our correlation id: it is what ${intent.op} created`, { op: intent.op })
-  work.link(binding, nativeId, lane.incarnation, seen)
   const closed: Lane = { ...held, intent: null, reading: null, retry: null, park: null, readSeq: seen.isRead ? seen.seq : lane.readSeq }
   if (seen.image === null) work.setLane(closed)
   else {
     const own: OwnWriteSeen = { how: 'included', patch: intent.patch, native: intent.native, origin: intent }
     foldInto(work, binding, closed, seen.image, seen, own, references, undefined)
   }
+  work.say(seen, lane.app, 'linked', `${lane.app}:${nativeId} is what ${intent.op} created`, { op: intent.op })
+  work.link(binding, nativeId, lane.incarnation, seen)
   return { linked: nativeId }
 }
 

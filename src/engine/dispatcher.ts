@@ -139,11 +139,10 @@ export class Dispatcher {
     if (this.#stopped) return
     this.#noteHealth(app, outcomes)
     for (let i = 0; i < group.length; i++) {
-      const { key, op, lane } = group[i] as (typeof group)[number]
+      const { key, op } = group[i] as (typeof group)[number]
       const answered = outcomes[i]
       const outcome: Outcome =
         answered?.op === op.op ? answered : { op: op.op, result: 'unknown', code: 'target.unknown', message: 'the connector gave no outcome for this write' }
-      this.#inFlight.delete(lane)
       this.#options.take({ type: 'outcome', key, app: app.connector.app, outcome })
     }
     this.#options.slotsFree(app.connector.app)
@@ -187,7 +186,6 @@ export class Dispatcher {
     if (this.#stopped) return
     const found = results.flat()
     for (const [i, asked] of [...plain, ...searched].entries()) {
-      this.#inFlight.delete(asked.lane)
       const read = found[i] ?? failed(app.connector.app, asked, 'the connector gave no result for this read')
       this.#options.take({ type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) })
     }
@@ -200,6 +198,11 @@ export class Dispatcher {
       const reason = SyncError.from(error)
       return asked.map((one) => failed(app.connector.app, one, reason.message))
     }
+  }
+
+  /** What came back from a lane has been decided on; until then nothing else is sent on it. */
+  done(lane: string): void {
+    this.#inFlight.delete(lane)
   }
 
   /** Lets what is under way finish and starts nothing new. */

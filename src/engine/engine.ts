@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { SyncError } from '../errors/index.ts'
 import { LatchTable } from '../latch/latch-table.ts'
 import { DueQueue } from '../lib/due-queue.ts'
-import type { Change, Input, JournalEntry } from '../model/change.ts'
+import type { Change, Input, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel, HubModel } from '../model/entity.ts'
 import { type AppId, asJournalPosition, type CanonicalKey, type JournalPosition } from '../model/ids.ts'
 import type { HeldEntry, RecordState } from '../model/record.ts'
@@ -52,7 +52,7 @@ export class Engine {
   readonly behind = new Map<AppId, Set<CanonicalKey>>()
   readonly caches: Caches
   readonly dispatcher: Dispatcher
-  readonly counters = { notifications: 0, reads: 0, duplicates: 0, conflicts: 0, sent: 0, applied: 0, unknown: 0, refused: 0 }
+  readonly counters = { notifications: 0, reads: 0, duplicates: 0, conflicts: 0, sent: 0, applied: 0, unknown: 0, refused: 0, commits: 0 }
   readonly verdicts: Record<string, number> = {}
   readonly latency = new Samples()
   readonly exposure = new Map<AppId, Samples>()
@@ -77,6 +77,7 @@ export class Engine {
   #timerDueMs = Number.POSITIVE_INFINITY
   #pendingInputs: Input[] = []
   #appending = 0
+  #lingering = false
   /** Records to be planned again although no entry speaks of them. */
   readonly replan = new Set<CanonicalKey>()
   /** Records that wait until another has a native id, by the lane of that other. */
@@ -138,6 +139,11 @@ export class Engine {
     await this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))
   }
 
+  /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable. */
+  async operate(operator: OperatorAction): Promise<void> {
+    await this.append([this.#newEntry({ type: 'operator', operator }, null)])
+  }
+
   /** Appends inputs and hands those that are new to the loop, in journal order. */
   async append(entries: readonly NewEntry[], feeds?: Parameters<Journal['append']>[0]['feeds']): Promise<void> {
     const positions = await this.journal.append(feeds === undefined ? { entries } : { entries, feeds })
@@ -151,7 +157,8 @@ export class Engine {
       }
       this.#push({ seq, shard: entry.shard, atMs: entry.atMs, mappingVersion: entry.mappingVersion, input: entry.input })
     }
-    this.wake()
+    if (this.#lingerMs(this.#tail.length) === 0) this.wake()
+    else this.#linger()
   }
 
   #newEntry(input: Input, dedupKey: string | null): NewEntry {
@@ -168,26 +175,52 @@ export class Engine {
     this.#nextSeq = entry.seq + 1
   }
 
-  /** Outcomes and reads are inputs like any other: journalled first. While the journal cannot take them they are kept and tried again. */
+  /** Outcomes and reads are inputs like any other: journalled first. Under load some are gathered, so that they share a commit. */
   #takeInput(input: Input): void {
     if (this.#killed) return
+    this.#pendingInputs.push(input)
+    if (this.#lingerMs(this.#pendingInputs.length) === 0) this.#appendPending()
+    else this.#linger()
+  }
+
+  /** While the journal cannot take them they are kept and tried again. */
+  #appendPending(): void {
+    if (this.#pendingInputs.length === 0 || this.#killed) return
+    const inputs = this.#pendingInputs
+    this.#pendingInputs = []
     this.#appending++
-    this.append([this.#newEntry(input, null)]).then(
+    this.append(inputs.map((input) => this.#newEntry(input, null))).then(
       () => {
         this.#appending--
       },
       (error: unknown) => {
         this.#appending--
         if (this.#killed) return
-        this.log.log('error', 'the journal did not take an outcome; it is tried again', { error: SyncError.from(error).message })
-        this.#pendingInputs.push(input)
+        this.log.log('error', 'the journal did not take outcomes; they are tried again', { error: SyncError.from(error).message })
         this.clock.timer(TROUBLE_PAUSE_MS, () => {
-          const inputs = this.#pendingInputs
-          this.#pendingInputs = []
-          for (const pending of inputs) this.#takeInput(pending)
+          this.#pendingInputs.unshift(...inputs)
+          this.#appendPending()
         })
       },
     )
+  }
+
+  /**
+   * How long to gather more before a commit: not at all while little is under way, so that a single change is never delayed; a moment when many
+   * answers are about to come, because each commit costs two fsyncs however much it holds.
+   */
+  #lingerMs(gathered: number): number {
+    return this.dispatcher.inFlight < this.limits.lingerFrom || gathered >= this.limits.lingerFrom * 2 ? 0 : this.limits.lingerMs
+  }
+
+  #linger(): void {
+    if (this.#lingering) return
+    this.#lingering = true
+    this.clock.timer(this.limits.lingerMs, () => {
+      this.#lingering = false
+      this.#appendPending()
+      this.wake()
+    })
   }
 
   /** Lets the loop run, if it is not running already. */
@@ -349,7 +382,7 @@ export class Engine {
 
   /** True when nothing is left to do now: no input undecided, nothing under way, no lane that could be written. Retries may be due later (`nextDueMs`). */
   isIdle(): boolean {
-    const undecided = this.#tail.length > 0 || this.#nextSeq <= this.journal.last() || this.#appending > 0 || this.#pendingInputs.length > 0
+    const undecided = this.#lingering || this.#tail.length > 0 || this.#nextSeq <= this.journal.last() || this.#appending > 0 || this.#pendingInputs.length > 0
     return !undecided && this.#running === null && !this.#woken && this.dispatcher.inFlight === 0 && this.#behindCount() === 0 && this.replan.size === 0
   }
 
@@ -367,9 +400,9 @@ export class Engine {
   stats(): EngineStats {
     const exposure: Record<string, EngineStats['exposure'][AppId]> = {}
     for (const [app, samples] of this.exposure) exposure[app] = { writes: samples.count, p50Ms: samples.quantile(0.5), p99Ms: samples.quantile(0.99) }
-    const { notifications, reads, duplicates, conflicts, sent, applied, unknown, refused } = this.counters
+    const { notifications, reads, duplicates, conflicts, sent, applied, unknown, refused, commits } = this.counters
     return {
-      notifications, reads, duplicates, conflicts,
+      notifications, reads, duplicates, conflicts, commits,
       verdicts: { ...this.verdicts },
       writes: { sent, applied, unknown, refused },
       latencyMs: { p50: this.latency.quantile(0.5), p99: this.latency.quantile(0.99), count: this.latency.count },

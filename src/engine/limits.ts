@@ -9,6 +9,9 @@ export interface EngineLimits {
   /** Records and cross-reference rows cached: the hot set, about 3 kB and 0.3 kB each. */
   readonly recordsCached: number
   readonly linksCached: number
+  /** With this many requests under way, inputs are gathered for `lingerMs` so that more of them share a commit. */
+  readonly lingerFrom: number
+  readonly lingerMs: number
   /** How long one write or read may take before its outcome counts as unknown. */
   readonly requestMs: number
   /** How long an entry may wait in memory for a busy lane before it is copied to the held entries, so that the cursor moves on. */
@@ -25,6 +28,8 @@ export const DEFAULT_LIMITS: EngineLimits = {
   backlogMax: 50_000,
   recordsCached: 10_000,
   linksCached: 50_000,
+  lingerFrom: 12,
+  lingerMs: 1,
   requestMs: 10_000,
   holdInMemoryMs: 2_000,
   referenceDeadlineMs: 10 * 60_000,

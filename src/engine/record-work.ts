@@ -18,10 +18,12 @@ export class RecordWork {
   state: RecordState
   readonly verdicts: Verdict[] = []
   readonly conflicts: Conflict[] = []
-  readonly links: Link[] = []
   readonly matches: { matchKey: string; key: CanonicalKey | null }[] = []
 
-  constructor(entity: EntityModel, state: RecordState, stored: RecordState | undefined) {
+  readonly #onLink: (link: Link) => void
+
+  constructor(entity: EntityModel, state: RecordState, stored: RecordState | undefined, onLink: (link: Link) => void) {
+    this.#onLink = onLink
     this.entity = entity
     this.state = state
     this.stored = stored
@@ -46,13 +48,13 @@ export class RecordWork {
   }
 
   link(binding: BindingModel, nativeId: NativeId, incarnation: number, at: At): void {
-    this.links.push({
+    this.#onLink({
       app: binding.app, object: binding.object, nativeId, entity: binding.entity, key: this.state.key, incarnation, state: 'live', token: null, atMs: at.atMs,
     })
   }
 
   tombstone(lane: Lane, nativeId: NativeId, token: Token | null, at: At): void {
-    this.links.push({
+    this.#onLink({
       app: lane.app, object: lane.object, nativeId, entity: this.state.entity, key: this.state.key, incarnation: lane.incarnation, state: 'tombstone', token, atMs: at.atMs,
     })
   }
@@ -78,7 +80,7 @@ export function openLaneOf(record: RecordState, lane: Lane, behind: boolean): Op
   const row = (state: OpenLane['state'], sinceMs: number, op: OpId | null, code: string | null): OpenLane => ({
     key: record.key, entity: record.entity, app: lane.app, state, op, sinceMs, code,
   })
-  if (lane.intent !== null) {
+  if (lane.intent !== null && lane.park === null) {
     const state = lane.intent.state === 'open' ? 'intent' : lane.intent.state
     return row(state, lane.intent.atMs, lane.intent.op, null)
   }

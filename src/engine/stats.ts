@@ -32,6 +32,8 @@ export interface EngineStats {
   /** Verdicts by name. */
   readonly verdicts: Readonly<Partial<Record<VerdictName, number>>>
   readonly conflicts: number
+  /** Commits of the store: everything decided in one batch shares one. */
+  readonly commits: number
   /** Writes that applications confirmed, and those in doubt. */
   readonly writes: { readonly sent: number; readonly applied: number; readonly unknown: number; readonly refused: number }
   /** From a notification in the journal to the confirmation of the write it led to. */

@@ -266,6 +266,28 @@ export const ERROR_CODES = {
     status: 503,
     manual: 'The command needs a running hub and none answers. `latchwork start` runs one.',
   },
+  'hub.listen-failed': {
+    handling: 'stop',
+    status: 500,
+    manual: 'The hub cannot listen on its host and port, mostly because another program does. Give another `--port`.',
+  },
+  'admin.unauthenticated': {
+    handling: 'park',
+    status: 401,
+    manual:
+      'The admin API is protected by LATCHWORK_ADMIN_TOKEN, and the request carries no such bearer token. Set the same variable for the command.',
+  },
+  'admin.foreign': {
+    handling: 'park',
+    status: 403,
+    manual:
+      'Without LATCHWORK_ADMIN_TOKEN the admin API answers only requests made on the same machine, to a local name, and not from a page of another site. Set the token to reach it otherwise.',
+  },
+  'admin.unknown-path': {
+    handling: 'park',
+    status: 404,
+    manual: 'Neither a webhook nor a part of the admin API is at this path. The message lists what is.',
+  },
   'internal.bug': {
     handling: 'bug',
     status: 500,

@@ -601,7 +601,7 @@ describe('the acknowledgement', () => {
 })
 
 describe('the front', () => {
-  const open = async (admin?: (request: Request) => Response) => {
+  const open = async (admin?: (request: Request) => Response | Promise<Response>) => {
     const { source } = createHttpConnector(
       fakeOptions(
         'http://127.0.0.1:9',
@@ -659,6 +659,19 @@ describe('the front', () => {
     expect((await pending).status).toBe(ok)
     await closed
     await expect(fetch(`${url}/none`)).rejects.toThrow()
+  })
+
+  test('closing does not wait for connections of the admin handler that have had their answer', async () => {
+    let answer = (_response: Response): void => {}
+    const { front, url } = await open(() => new Promise<Response>((resolve) => (answer = resolve)))
+    const pending = fetch(`${url}/api/status`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const startMs = performance.now()
+    const closed = front.close()
+    answer(new Response('late'))
+    expect(await (await pending).text()).toBe('late')
+    await closed
+    expect(performance.now() - startMs).toBeLessThan(3_000)
   })
 
   test('two sources on one path are refused', () => {

@@ -196,6 +196,10 @@ class HttpListener implements Listener {
       return
     }
     if (wantsContinue) response.writeContinue()
+    // Node keeps a connection open after its last answer, also when the server is closing; webhooks get `connection: close` instead.
+    response.once('finish', () => {
+      if (this.#closing !== null) request.socket.end()
+    })
     void this.#admin(request, response)
   }
 

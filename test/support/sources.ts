@@ -12,7 +12,9 @@ export function projectFiles(): readonly string[] {
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
   })
-  return [...new Set(listed.split('\0'))].filter((path) => path !== '' && existsSync(`${root}/${path}`)).sort()
+  // Folders whose name begins with a dot are a tool's or somebody's own, but for the pipeline's.
+  const isOurs = (path: string): boolean => path !== '' && !/(^|\/)\.(?!ci\/|github\/)[^/]+\//.test(path)
+  return [...new Set(listed.split('\0'))].filter((path) => isOurs(path) && existsSync(`${root}/${path}`)).sort()
 }
 
 export const read = (path: string): string => readFileSync(`${root}/${path}`, 'utf8')

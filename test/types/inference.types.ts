@@ -27,8 +27,8 @@ import {
   unixSeconds,
   writeOnly,
 } from 'latchwork'
+import { basic, etag, http } from 'latchwork/connectors/http'
 import { z } from 'zod'
-import { basic, etag, http } from '../../src/connectors/http/config.ts'
 
 /** What must compile, and the types that must come out. */
 

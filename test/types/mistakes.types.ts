@@ -16,8 +16,8 @@ import {
   sync,
   writeOnly,
 } from 'latchwork'
+import { http, webhook } from 'latchwork/connectors/http'
 import { z } from 'zod'
-import { http, webhook } from '../../src/connectors/http/config.ts'
 
 /**
  * Mistakes that the compiler finds. Each stands under a comment with the text that its error must hold; the comment makes `tsc` fail

@@ -47,7 +47,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /**
  * Requests to one origin, over kept connections, one at a time on each. Uses undici's `dispatch` with one handler object per request: it takes
- * about half the time of `request`, which makes a stream per reply (docs/benchmarks.md). Deadlines are ours, not undici's: one timer for all that is
+ * about a quarter less processor time than `request`, which makes a stream per reply. Deadlines are ours, not undici's: one timer for all that is
  * under way, and a request that is still queued when its time is up is certainly not sent.
  */
 export class HttpClient {

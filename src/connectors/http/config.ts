@@ -108,15 +108,21 @@ export interface HttpApp extends AppHandle {
    * A resource of this application bound to the entity of the `sync` around it. `row` says what its records look like: a zod object
    * or `rowOf<Row>()`; without it native names and types are not checked by the compiler.
    */
-  resource<Types extends EntityTypes, R, const F extends LooseFields, const P extends LooseParts = NoParts>(
+  resource<
+    Types extends EntityTypes,
+    R,
+    const F extends LooseFields<NoInfer<Types>['fields'], RowOf<R>>,
+    const P extends LooseParts<NoInfer<Types>['parts']> = NoParts,
+  >(
     path: string,
     row: R,
     options: ResourceOptions<NativeName<RowOf<R>>> & TypedMapping<NoInfer<Types>, RowOf<R>, F, P>,
   ): Binding<Types, MappedOf<F, P>>
-  resource<Types extends EntityTypes, const F extends LooseFields, const P extends LooseParts = NoParts>(
-    path: string,
-    options: ResourceOptions & TypedMapping<NoInfer<Types>, AnyRow, F, P>,
-  ): Binding<Types, MappedOf<F, P>>
+  resource<
+    Types extends EntityTypes,
+    const F extends LooseFields<NoInfer<Types>['fields'], AnyRow>,
+    const P extends LooseParts<NoInfer<Types>['parts']> = NoParts,
+  >(path: string, options: ResourceOptions & TypedMapping<NoInfer<Types>, AnyRow, F, P>): Binding<Types, MappedOf<F, P>>
 }
 
 /** An application that is spoken to over HTTP: REST calls out, webhooks or polling in. */
@@ -402,6 +408,8 @@ export function webhook(path: string, options: WebhookOptions): HttpWebhook {
 export interface PollOptions {
   /** The query parameter that takes the cursor. */
   readonly cursorParam: string
+  /** The cursor of the very first read, where the application wants one (`'0'`); without it the parameter is left out. */
+  readonly firstCursor?: string
   readonly limitParam?: string
   /** The list's path; the resource's own unless given. */
   readonly path?: string
@@ -421,6 +429,7 @@ export interface PollOptions {
 export function poll(options: PollOptions): PollOptions {
   checkKeys('poll()', options, [
     'cursorParam',
+    'firstCursor',
     'limitParam',
     'path',
     'items',
@@ -442,6 +451,7 @@ function readPoll(where: string, path: string, given: PollOptions): HttpPoll {
   return {
     path: given.path ?? path,
     cursorParam: given.cursorParam,
+    ...(given.firstCursor === undefined ? {} : { firstCursor: given.firstCursor }),
     limitParam: given.limitParam ?? null,
     items: given.items ?? 'items',
     next: given.next ?? null,

@@ -52,6 +52,8 @@ export interface HttpPoll {
   /** The list's path, for example `/clients`, and the query parameter that takes the cursor. */
   readonly path: string
   readonly cursorParam: string
+  /** The cursor of the very first read, where the application wants one from the beginning; without it the parameter is left out. */
+  readonly firstCursor?: string
   readonly limitParam: string | null
   /** Where the items and the next cursor stand in the reply; next null: the cursor is the greatest value of `cursorField` among the items. */
   readonly items: string

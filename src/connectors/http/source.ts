@@ -150,7 +150,8 @@ class Reader {
     if (poll === null) throw new SyncError('internal.bug', `${this.#resource.object} has no poll`)
     const limit = Math.min(max, poll.max)
     const query = new URLSearchParams()
-    if (after !== null && after !== '') query.set(poll.cursorParam, after)
+    const cursor = after === null || after === '' ? poll.firstCursor : after
+    if (cursor !== undefined) query.set(poll.cursorParam, cursor)
     if (poll.limitParam !== null) query.set(poll.limitParam, String(limit))
     const path = query.size === 0 ? poll.path : `${poll.path}?${query}`
     const { data } = this.#success(await this.#get(path, signal))

@@ -34,39 +34,44 @@ function requireEpoch(sql: Statements, epoch: number): void {
 }
 
 const INSERT_RECORD = `
-  INSERT INTO records (canonical_key, entity, shard, rev, deleted, body, verdict_lines, verdicts)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (canonical_key) DO NOTHING RETURNING verdict_lines`
+  INSERT INTO records (canonical_key, entity, shard, rev, deleted, body, verdicts)
+  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (canonical_key) DO NOTHING`
 
 const UPDATE_RECORD = `
-  UPDATE records SET rev = ?, deleted = ?, shard = ?, body = ?, verdict_lines = verdict_lines + ?, verdicts = ? || verdicts
-  WHERE canonical_key = ? AND rev = ? RETURNING verdict_lines`
+  UPDATE records SET rev = ?, deleted = ?, shard = ?, body = ?, verdicts = ? || verdicts
+  WHERE canonical_key = ? AND rev = ?`
+
+/** Verdicts are cut back at every 32nd rev, so that most writes need not read them; a row rarely holds more than twice the kept number. */
+const CUT_EVERY_REVS = 32
 
 function writeRecord(sql: Statements, { state, expectRev, verdicts, openLanes }: RecordWrite): void {
   const { key, entity, shard, rev } = state
   const deleted = state.deleted ? 1 : 0
   const body = encodeRecordBody(state)
   const lines = verdictLines(verdicts)
-  const row =
+  const done =
     expectRev === 0
-      ? sql.of(INSERT_RECORD).get(key, entity, shard, rev, deleted, body, verdicts.length, lines)
-      : sql.of(UPDATE_RECORD).get(rev, deleted, shard, body, verdicts.length, lines, key, expectRev)
-  if (row === undefined) {
+      ? sql.of(INSERT_RECORD).run(key, entity, shard, rev, deleted, body, lines)
+      : sql.of(UPDATE_RECORD).run(rev, deleted, shard, body, lines, key, expectRev)
+  if (done.changes !== 1) {
     throw new SyncError('store.rev-conflict', `record ${key} is not at rev ${expectRev}; another owner wrote it`, {
       place: { key, entity },
     })
   }
-  if ((row[0] as number) > 2 * VERDICTS_MAX) cutVerdicts(sql, key)
+  if (rev % CUT_EVERY_REVS === 0) cutVerdicts(sql, key)
   if (openLanes !== null) replaceOpenLanes(sql, key, expectRev === 0, openLanes)
 }
 
-/** Verdicts are put before the others by the database, unparsed, and cut back only every so often, so that most writes need not read them. */
+/** The database puts new verdicts before the others as they are; here too they are only counted, not read. */
 function cutVerdicts(sql: Statements, key: string): void {
   const text = sql.of('SELECT verdicts FROM records WHERE canonical_key = ?').get(key)?.[0] as string
   let end = 0
-  for (let line = 0; line < VERDICTS_MAX; line++) end = text.indexOf('\n', end) + 1
-  sql
-    .of('UPDATE records SET verdict_lines = ?, verdicts = ? WHERE canonical_key = ?')
-    .run(VERDICTS_MAX, text.slice(0, end), key)
+  for (let line = 0; line < VERDICTS_MAX; line++) {
+    end = text.indexOf('\n', end) + 1
+    if (end === 0) return
+  }
+  if (end === text.length) return
+  sql.of('UPDATE records SET verdicts = ? WHERE canonical_key = ?').run(text.slice(0, end), key)
 }
 
 function verdictLines(verdicts: readonly Verdict[]): string {

@@ -81,15 +81,15 @@ export function decodeLane(app: AppId, body: LaneBody, head: Fields): Lane {
   }
 }
 
+/** Own members only: `valueOf` and `constructor` are good names for a field. */
 function encodeSent(sent: Fields, head: Fields, body: Writable<LaneBody>): void {
   let differing: Record<Path, Value> | undefined
   let absent: Path[] | undefined
   for (const path in sent) {
     const value = sent[path] as Value
-    const inHead = head[path]
-    if (inHead === undefined || !isSameText(value, inHead)) (differing ??= {})[path] = value
+    if (!Object.hasOwn(head, path) || !isSameText(value, head[path] as Value)) (differing ??= {})[path] = value
   }
-  for (const path in head) if (sent[path] === undefined) (absent ??= []).push(path)
+  for (const path in head) if (!Object.hasOwn(sent, path)) (absent ??= []).push(path)
   if (differing !== undefined) body.d = differing
   if (absent !== undefined) body.a = absent
 }

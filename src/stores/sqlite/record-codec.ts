@@ -49,33 +49,60 @@ export const recordColumns = (row: readonly SqlValue[]): RecordColumns => ({
   deleted: row[4] === 1,
 })
 
+interface HeadText {
+  readonly values: Fields
+  /** The members o, i and h. */
+  readonly text: string
+}
+
+/**
+ * What was encoded before. States are immutable and share what did not change: of the three writes that a change usually costs, two leave the
+ * head and all lanes but one as they were.
+ */
+const headTexts = new WeakMap<object, HeadText>()
+const laneTexts = new WeakMap<Lane, { readonly head: HeadText; readonly text: string }>()
+
 /** Hot path: once per record written. */
 export function encodeRecordBody(state: RecordState): string {
+  const head = headText(state.head)
+  let lanes = ''
+  for (const app in state.lanes) {
+    lanes += (lanes === '' ? '' : ',') + JSON.stringify(app) + ':' + laneText(state.lanes[app as AppId] as Lane, head)
+  }
+  let text = '{"m":' + state.mappingVersion + ',"s":' + state.headSeq
+  if (state.matchKey !== null) text += ',"k":' + JSON.stringify(state.matchKey)
+  if (hasMembers(state.parkedPaths)) text += ',"x":' + encodeData(state.parkedPaths)
+  return text + ',' + head.text + ',"l":{' + lanes + '}}'
+}
+
+function headText(head: RecordState['head']): HeadText {
+  const known = headTexts.get(head)
+  if (known !== undefined) return known
   const origins = new Map<Origin, number>()
   const indexes: number[] = []
   const values: Record<Path, Value> = {}
   let severalOrigins = false
-  for (const path in state.head) {
-    const { value, origin } = state.head[path] as HeadCell
+  for (const path in head) {
+    const { value, origin } = head[path] as HeadCell
     let index = origins.get(origin)
     if (index === undefined) origins.set(origin, (index = origins.size))
     if (index !== 0) severalOrigins = true
     indexes.push(index)
     values[path] = value
   }
-  const lanes: Record<AppId, LaneBody> = {}
-  for (const app in state.lanes) lanes[app as AppId] = encodeLane(state.lanes[app as AppId] as Lane, values)
-  const body: RecordBody = {
-    m: state.mappingVersion,
-    s: state.headSeq,
-    ...(state.matchKey === null ? undefined : { k: state.matchKey }),
-    ...(hasMembers(state.parkedPaths) ? { x: state.parkedPaths } : undefined),
-    o: Array.from(origins.keys(), encodeOrigin),
-    ...(severalOrigins ? { i: indexes } : undefined),
-    h: values,
-    l: lanes,
-  }
-  return encodeData(body)
+  const o = encodeData(Array.from(origins.keys(), encodeOrigin))
+  const i = severalOrigins ? ',"i":' + encodeData(indexes) : ''
+  const made = { values, text: '"o":' + o + i + ',"h":' + encodeData(values) }
+  headTexts.set(head, made)
+  return made
+}
+
+function laneText(lane: Lane, head: HeadText): string {
+  const known = laneTexts.get(lane)
+  if (known?.head === head) return known.text
+  const text = encodeData(encodeLane(lane, head.values))
+  laneTexts.set(lane, { head, text })
+  return text
 }
 
 /** Hot path: once per record loaded. */

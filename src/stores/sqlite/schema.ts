@@ -14,8 +14,7 @@ export const STORE_MIGRATIONS: readonly Migration[] = [
     rev INTEGER NOT NULL,
     deleted INTEGER NOT NULL,
     body TEXT NOT NULL,
-    -- one JSON text per line, newest first; verdict_lines says how many, and is cut back now and then
-    verdict_lines INTEGER NOT NULL,
+    -- one JSON text per line, newest first; cut back now and then
     verdicts TEXT NOT NULL
   ) STRICT;
 

@@ -88,6 +88,26 @@ for (const [name, segments] of [
   })
 }
 
+test('every data file is written through to the disk: a log, and an fsync for each commit', async () => {
+  const folder = folderForTest()
+  const opened: { path: string; mode: unknown; synchronous: unknown }[] = []
+  const openDriver: OpenDriver = (path, options) => {
+    const driver = openNodeSqlite(path, options)
+    const ask = (name: string) => driver.prepare(`PRAGMA ${name}`).get()?.[0]
+    const exec = (text: string) => {
+      driver.exec(text)
+      if (!path.endsWith('.lock')) opened.push({ path, mode: ask('journal_mode'), synchronous: ask('synchronous') })
+    }
+    return { ...driver, exec }
+  }
+  await using store = new SqliteStore({ path: join(folder, 'state.db'), openDriver })
+  await store.open()
+  await using journal = await SqliteJournal.open({ folder, openDriver })
+  expect(journal.last()).toBe(0)
+  expect(new Set(opened.map(({ path }) => path)).size).toBe(2)
+  for (const { mode, synchronous } of opened) expect([mode, synchronous]).toEqual(['wal', 2])
+})
+
 describe('the state file', () => {
   test('one hub at a time: a second is refused while the first lives, and let in when it closed', async () => {
     const path = join(folderForTest(), 'state.db')

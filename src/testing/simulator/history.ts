@@ -22,7 +22,9 @@ export interface History {
   /** Requests that left the hub after everything had come to rest. */
   readonly writesAfterQuiet: { readonly app: AppId; readonly op: OpId; readonly atMs: number }[]
   /** Whether any fault or crash was possible in this run; without them the bounds are exact. */
-  faulty: boolean
+  readonly faulty: boolean
+  /** Whether the outcome of a write could stay unknown to the hub. */
+  readonly doubts: boolean
   /** null when the hub did not come to rest within the time allowed. */
   end: HubEnd | null
 }

@@ -38,6 +38,8 @@ export interface SimHubOptions {
 }
 
 const RESTART_MAX_MS = 2000
+/** Looks at the clock within one event; an honest one takes some dozens. */
+const LOOKS_MAX = 20_000
 
 interface Process {
   readonly life: Life
@@ -85,7 +87,7 @@ export class SimHub implements Gate {
       connectors,
       store: wrap.store?.(store) ?? store,
       journal: wrap.journal?.(journal) ?? journal,
-      clock: clockOf(this.#world, life),
+      clock: this.#clockOf(life),
       random: random.fork('engine ' + life.number),
       log: logOf(this.#world, life),
     })
@@ -120,6 +122,27 @@ export class SimHub implements Gate {
     this.#process = null
   }
 
+  /** The process's clock. It also notices a process that goes round and round without letting time pass. */
+  #clockOf(life: Life): Clock {
+    const { clock } = this.#world
+    let event = -1
+    let looks = 0
+    const nowMs = (): number => {
+      if (clock.events !== event) looks = 0
+      event = clock.events
+      if (++looks > LOOKS_MAX && life.isAlive) {
+        this.#world.fail('livelock', `the hub has been busy with one event for ${LOOKS_MAX} rounds`)
+        this.end()
+      }
+      return clock.nowMs()
+    }
+    return {
+      nowMs,
+      monotonicMs: () => clock.monotonicMs(),
+      timer: (delayMs, callback): Timer => clock.timer(delayMs, () => life.isAlive && callback()),
+    }
+  }
+
   #noteAcknowledged(app: AppId, changes: readonly Change[]): void {
     const atMs = this.#world.clock.monotonicMs()
     for (const change of changes) {
@@ -142,15 +165,6 @@ export class SimHub implements Gate {
     if (world.trace.isOn) world.say('hub', `DIES ${point}; starts again in ${downMs} ms`)
     world.clock.timer(downMs, () => this.start())
     for (const answer of hub.waiting) answer(false)
-  }
-}
-
-function clockOf(world: World, life: Life): Clock {
-  const { clock } = world
-  return {
-    nowMs: () => clock.nowMs(),
-    monotonicMs: () => clock.monotonicMs(),
-    timer: (delayMs, callback): Timer => clock.timer(delayMs, () => life.isAlive && callback()),
   }
 }
 

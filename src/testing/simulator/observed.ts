@@ -3,7 +3,7 @@ import type { JournalEntry } from '../../model/change.ts'
 import type { HeadCell, RecordState } from '../../model/record.ts'
 import type { Path } from '../../model/value.ts'
 import type { Journal, JournalAppend } from '../../ports/journal.ts'
-import type { CommitBatch, Loaded, LoadQuery, Store, StoreInfo } from '../../ports/store.ts'
+import type { CommitBatch, Loaded, LoadQuery, RecordWrite, Store, StoreInfo } from '../../ports/store.ts'
 import type { Disk } from './disk.ts'
 import type { World } from './world.ts'
 
@@ -30,7 +30,7 @@ export class ObservedStore implements Store {
   commit(batch: CommitBatch): Promise<void> {
     return this.#disk.write('commit', async () => {
       await this.#inner.commit(batch)
-      for (const { state } of batch.records) this.#note(state)
+      for (const write of batch.records) this.#note(write)
     })
   }
 
@@ -66,10 +66,13 @@ export class ObservedStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  #note(state: RecordState): void {
+  #note({ state, verdicts }: RecordWrite): void {
+    if (this.#world.trace.isOn) {
+      for (const { app, verdict, text } of verdicts.toReversed()) this.#world.say('hub', `${state.key} ${app} ${verdict}: ${text}`)
+    }
     const before = this.#world.stored.get(state.key)
     this.#world.stored.set(state.key, state)
-    this.#checkTokens(before, state)
+    this.#checkRev(before, state)
     if (before?.head === state.head) return
     for (const path in state.head) this.#noteCell(state.key, path, before?.head[path], state.head[path] as HeadCell)
   }
@@ -80,7 +83,7 @@ export class ObservedStore implements Store {
     if (this.#world.trace.isOn) this.#world.say('hub', `head of ${key}: ${path} = ${JSON.stringify(now.value)}`)
   }
 
-  #checkTokens(before: RecordState | undefined, now: RecordState): void {
+  #checkRev(before: RecordState | undefined, now: RecordState): void {
     if (before !== undefined && now.rev !== before.rev + 1) {
       this.#world.fail('rev', `${now.key} went from rev ${before.rev} to ${now.rev}`)
     }

@@ -1,5 +1,5 @@
 import type { AppId, CanonicalKey } from '../../model/ids.ts'
-import type { Path, Value } from '../../model/value.ts'
+import { type Path, type Value, valuesEquivalent } from '../../model/value.ts'
 import type { AppObject } from './apps/mapping.ts'
 import { CUSTOMER, type EntitySpec, kindOf, NULL_TAINT, referenceTaint, type Taint, taintOf, UNREADABLE } from './fields.ts'
 import type { AppVersion, History, HistoryApp } from './history.ts'
@@ -39,10 +39,12 @@ export class Oracle {
   /** Last versions of the records that are live at the end, and what stands behind their cells. */
   readonly live = new Map<string, { readonly version: AppVersion; readonly sources: Sources }>()
   /** Writes that a deletion took away with its user's knowledge. */
-  readonly deletedKnowingly: WriteNode[] = []
+  readonly deletedKnowingly: { readonly node: WriteNode; readonly deletion: AppVersion }[] = []
   readonly userDeletes: AppVersion[] = []
   readonly fabricated: Finding[] = []
   readonly older: Finding[] = []
+  /** Conflicts that an all-knowing hub would not have had. */
+  needlessConflicts = 0
   readonly recordOfKey = new Map<CanonicalKey, number>()
   readonly #byTaint = new Map<string, WriteNode[]>()
   readonly #recordOfNative = new Map<string, number>()
@@ -52,11 +54,12 @@ export class Oracle {
   constructor(history: History) {
     this.history = history
     for (const [app, info] of history.apps) this.#objects.set(app, info)
-    for (const version of history.versions) this.#take(version)
+    for (const { app, entity, nativeId, record } of history.versions) this.#recordOfNative.set(`${app} ${entity} ${nativeId}`, record)
     for (const link of history.end?.links ?? []) {
       const record = this.#recordOfNative.get(`${link.app} ${link.entity} ${link.nativeId}`)
       if (link.key !== null && record !== undefined) this.recordOfKey.set(link.key, record)
     }
+    for (const version of history.versions) this.#take(version)
   }
 
   object(version: AppVersion): AppObject {
@@ -69,6 +72,11 @@ export class Oracle {
 
   candidates(record: number, path: Path, taint: Taint): readonly WriteNode[] {
     return this.#byTaint.get(`${record} ${path} ${taint}`) ?? NOBODY
+  }
+
+  /** The writes that a value of the hub's stands for. */
+  standingFor(version: AppVersion, path: Path): readonly WriteNode[] {
+    return this.candidates(version.record, path, this.#taintOfNative(version, path, version.cells[path]))
   }
 
   /** The taint of a canonical value, as in heads and conflicts. */
@@ -108,7 +116,6 @@ export class Oracle {
 
   #take(version: AppVersion): void {
     const place = `${version.app} ${version.object} ${version.nativeId}`
-    this.#recordOfNative.set(`${version.app} ${version.entity} ${version.nativeId}`, version.record)
     if (!this.#specs.has(version.record)) this.#specs.set(version.record, this.object(version).spec)
     if (version.hub !== null) this.recordOfKey.set(version.hub.key, version.record)
     const sources: Sources = { ...this.live.get(place)?.sources }
@@ -129,15 +136,19 @@ export class Oracle {
     if (version.user !== null) this.userDeletes.push(version)
     for (const path in sources) {
       if (version.user === null) this.#overwritten(version, sources[path] as readonly WriteNode[])
-      else this.deletedKnowingly.push(...(sources[path] as readonly WriteNode[]))
+      else this.#deletedKnowingly(version, sources[path] as readonly WriteNode[])
     }
+  }
+
+  #deletedKnowingly(deletion: AppVersion, nodes: readonly WriteNode[]): void {
+    for (const node of nodes) this.deletedKnowingly.push({ node, deletion })
   }
 
   #takeUserValue(version: AppVersion, path: Path, parents: readonly WriteNode[], sources: Sources): void {
     const value = version.cells[path]
     if (value === undefined && path.includes('].')) {
       // A field of an element that was taken out: gone with the element, knowingly.
-      this.deletedKnowingly.push(...parents)
+      this.#deletedKnowingly(version, parents)
       delete sources[path]
       return
     }
@@ -184,11 +195,32 @@ export class Oracle {
     for (const node of before) if (node.version.app === version.app) node.overwrittenBy ??= version
   }
 
+  /**
+   * A write of unknown outcome under a user's edit, and a value that an application cut down without telling, cannot be told from edits that users made without having seen ours
+   * (docs/protocol.md step 15 ii and section 6, case 8): they are decided as conflicts, and what they beat is kept. Then the order is excused, and counted.
+   */
+  #isLossyRendition(version: AppVersion, path: Path, candidates: readonly WriteNode[]): boolean {
+    const written = version.hub?.written[path]
+    return candidates.every((node) => !valuesEquivalent(this.object(node.version).canonical(path, node.value), written))
+  }
+
+  #isListed(node: WriteNode): boolean {
+    const { record } = node.version
+    return (this.history.end?.conflicts ?? []).some(
+      (conflict) =>
+        conflict.path === node.path && this.recordOfKey.get(conflict.key) === record && this.taintOfCanonical(record, node.path, conflict.loserValue) === node.taint,
+    )
+  }
+
   /** No value may be replaced by one that it is known to supersede. */
   #judgeOrder(version: AppVersion, path: Path, before: readonly WriteNode[], candidates: readonly WriteNode[]): void {
     const [now] = before
     if (now === undefined || before.length > 1 || !candidates.every((node) => isSureAncestor(node, now))) return
     if (this.isBlind(version.app) && this.isUnseen(now, version)) return
+    if (this.#isListed(now) && (this.history.doubts || this.#isLossyRendition(version, path, candidates))) {
+      this.needlessConflicts++
+      return
+    }
     const text = `${shown(candidates[0])} over ${shown(now)}, which was based on it`
     this.older.push({ version, path, text })
   }

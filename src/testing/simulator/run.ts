@@ -32,6 +32,7 @@ export interface RunResult {
   readonly hubWrites: number
   readonly conflicts: number
   readonly declaredLosses: number
+  readonly needlessConflicts: number
   readonly faults: FaultCounts
   readonly crashPoints: Partial<Record<CrashPoint, number>>
   readonly events: number
@@ -68,6 +69,7 @@ class Run {
   readonly #journal: MemoryJournal
   #violation: Violation | null = null
   #declaredLosses = 0
+  #needlessConflicts = 0
 
   constructor(scenario: Scenario, options: RunOptions) {
     const random = new Rng(scenario.seed).fork('run')
@@ -137,9 +139,17 @@ class Run {
   #judge(): void {
     this.#violation = this.#world.violation
     if (this.#violation !== null) return
-    const { violation, declaredLosses } = judge(this.#world.history)
+    const { violation, declaredLosses, needlessConflicts } = judge(this.#world.history)
+    this.#needlessConflicts = needlessConflicts
     this.#violation = violation
     this.#declaredLosses = declaredLosses
+  }
+
+  /** Canonical keys by the codes of what they stand for. */
+  #names(): Map<string, string> {
+    const names = new Map<string, string>()
+    for (const state of this.#store.records()) names.set(state.key, `[${state.head.code?.value ?? state.key.slice(-4)}]`)
+    return names
   }
 
   result(): RunResult {
@@ -154,13 +164,14 @@ class Run {
       hubWrites: history.versions.reduce((count, version) => count + (version.hub === null ? 0 : 1), 0),
       conflicts: history.end?.conflicts.length ?? 0,
       declaredLosses: this.#declaredLosses,
+      needlessConflicts: this.#needlessConflicts,
       faults: this.#counts,
       crashPoints: this.#dice.byPoint,
       events: clock.events,
       virtualMs: clock.monotonicMs(),
       apps: this.#scenario.profiles.map((profile) => `${profile.app} (${profile.flavour})`),
       hash: trace.hash,
-      lines: trace.lines,
+      lines: trace.isOn ? trace.readable(this.#names()) : [],
     }
   }
 }
@@ -178,9 +189,13 @@ function emptyHistory({ profiles, choices, rates }: Scenario): History {
     heads: [],
     writesAfterQuiet: [],
     faulty: Object.values(rates).some((rate) => rate > 0),
+    doubts: DOUBTFUL.some((name) => rates[name] > 0),
     end: null,
   }
 }
+
+/** Faults after which a write may have happened or not. */
+const DOUBTFUL = ['drop', 'late', 'serverError', 'replyLost', 'partial', 'crash'] as const
 
 /** More than any run can fill. */
 const ALL = 1_000_000

@@ -22,6 +22,15 @@ export class Trace {
     this.#hash = Math.imul(hash ^ Math.floor(number / 0x1_0000_0000), 0x01000193)
   }
 
+  /** The lines with long ids replaced by what people call things. */
+  readable(names: ReadonlyMap<string, string>): string[] {
+    return this.lines.map((line) => {
+      let text = line.replaceAll('sim.1.', '')
+      for (const [id, name] of names) text = text.replaceAll(id, name)
+      return text
+    })
+  }
+
   /** Only to be called when `isOn`: texts are dear. */
   say(atMs: number, who: string, text: string): void {
     this.lines.push(`${(atMs / 1000).toFixed(3).padStart(9)}  ${who.padEnd(10)} ${text}`)

@@ -26,7 +26,7 @@ const emptyToNull = onText((text) => (text.trim() === '' ? null : text))
 /** Number texts are cut, not computed with: no float may move a digit. Cents are numbers, and pass unchanged. */
 const DECIMAL_STEPS: readonly Normaliser[] = [
   (value) => value,
-  onText((text) => text.replace(/(\.\d)\d+$/, '$1')),
+  onText((text) => text.replace(/(\.\d)\d+$/, '$1').replace(/\.0$/, '')),
   onText((text) => text.replace(/\.\d*$/, '')),
   onText((text) => (text.includes('.') ? (text + '0').replace(/(\.\d\d)\d*$/, '$1') : text + '.00')),
 ]

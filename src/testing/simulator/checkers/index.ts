@@ -14,6 +14,8 @@ export interface Judgement {
   readonly violation: Violation | null
   /** Losses in the window of applications with blind writes. */
   readonly declaredLosses: number
+  /** Conflicts that an all-knowing hub would not have had. */
+  readonly needlessConflicts: number
 }
 
 /** Judges a finished run. The checkers that name a cause come before those that see only its effects. */
@@ -31,9 +33,10 @@ export function judge(history: History): Judgement {
     ['V2', () => checkConvergence(oracle)],
     ['V5', () => checkHops(oracle)],
   ]
+  const counts = { declaredLosses: losses.declared, needlessConflicts: oracle.needlessConflicts }
   for (const [checker, check] of found) {
     const message = check()
-    if (message !== null) return { violation: { checker, message }, declaredLosses: losses.declared }
+    if (message !== null) return { violation: { checker, message }, ...counts }
   }
-  return { violation: null, declaredLosses: losses.declared }
+  return { violation: null, ...counts }
 }

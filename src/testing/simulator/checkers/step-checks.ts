@@ -9,6 +9,7 @@ import type { World } from '../world.ts'
 export function sendingChecks(node: AppNode, world: World): { leaves(ops: readonly WriteOp[]): void; returned(ops: readonly WriteOp[]): void } {
   const { app, capabilities } = node.app.profile
   const underWay = new Set<string>()
+  const sent = new Set<string>()
   let calls = 0
   return {
     leaves(ops) {
@@ -19,6 +20,8 @@ export function sendingChecks(node: AppNode, world: World): { leaves(ops: readon
         checkIntent(node, world, op)
         if (underWay.has(op.correlationId)) world.fail('one-open-write', `${app} has two writes of ${op.correlationId} under way, the second is ${op.op}`)
         underWay.add(op.correlationId)
+        if (sent.has(op.op) && !op.resend) world.fail('one-open-write', `${op.op} left for ${app} a second time, although it was not in doubt`)
+        sent.add(op.op)
         if (world.isQuiet) world.history.writesAfterQuiet.push({ app, op: op.op, atMs: world.clock.monotonicMs() })
       }
     },

@@ -13,21 +13,30 @@ export interface Losses {
 export function judgeLosses(oracle: Oracle): Losses {
   const accounted = new Set<WriteNode>()
   for (const { sources } of oracle.live.values()) {
-    for (const path in sources) for (const node of sources[path] ?? []) account(accounted, node)
+    for (const path in sources) for (const node of sources[path] ?? []) accountEqual(oracle, accounted, node, Number.POSITIVE_INFINITY)
   }
-  for (const node of oracle.deletedKnowingly) account(accounted, node)
+  for (const { node, deletion } of oracle.deletedKnowingly) accountEqual(oracle, accounted, node, deletion.seq)
   accountConflicts(oracle, accounted)
   accountUnmapped(oracle, accounted)
   let declared = 0
   let lost: string | null = null
   for (const node of oracle.writes.toReversed()) {
     if (accounted.has(node)) continue
-    if (isDeclared(oracle, node)) {
+    if (isUndone(oracle, node)) account(accounted, node)
+    else if (isDeclared(oracle, node)) {
       declared++
       account(accounted, node)
     } else lost = describeLoss(oracle, node)
   }
   return { lost, declared }
+}
+
+/** Two users who write the same value agree: what holds for the value of one (up to that time) holds for the other's. */
+function accountEqual(oracle: Oracle, accounted: Set<WriteNode>, node: WriteNode, untilSeq: number): void {
+  account(accounted, node)
+  for (const equal of oracle.candidates(node.version.record, node.path, node.taint)) {
+    if (equal.version.seq < untilSeq) account(accounted, equal)
+  }
 }
 
 /** A write that is accounted for accounts for all that it was based on. */
@@ -57,6 +66,26 @@ function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
       if (node.version.record === deletion.record && node.version.seq < deletion.seq && !object.maps(node.path)) account(accounted, node)
     }
   }
+}
+
+/**
+ * A field that users changed and set back, all between two looks of the hub, has not changed: a write of somebody else that was based on the same value may take its place. It
+ * must be the very value at which the two histories part; setting back to any older one is a change like others.
+ */
+function isUndone(oracle: Oracle, node: WriteNode): boolean {
+  const { overwrittenBy } = node
+  if (overwrittenBy === null) return false
+  const ancestry = new Set<WriteNode>()
+  for (const winner of oracle.standingFor(overwrittenBy, node.path)) account(ancestry, winner)
+  const seen = new Set<WriteNode>([node])
+  const open = [...node.parents]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (seen.has(next)) continue
+    seen.add(next)
+    if (!ancestry.has(next)) open.push(...next.parents)
+    else if (next.taint === node.taint) return true
+  }
+  return false
 }
 
 function isDeclared(oracle: Oracle, node: WriteNode): boolean {

@@ -1,0 +1,112 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { SyncError } from '../../errors/index.ts'
+import { parseJson, writeJson } from './json.ts'
+
+const parse = (text: string): unknown => parseJson(Buffer.from(text))
+const messageOf = (text: string): string => {
+  try {
+    parse(text)
+    return 'parsed'
+  } catch (error) {
+    return SyncError.is(error) ? `${error.code} ${error.message}` : String(error)
+  }
+}
+
+describe('numbers', () => {
+  test.each<[string, unknown]>([
+    ['0', 0],
+    ['9007199254740991', 9007199254740991],
+    ['9007199254740992', 9007199254740992n],
+    ['-9223372036854775808', -9223372036854775808n],
+    ['18446744073709551616', 18446744073709551616n],
+    [`1${'0'.repeat(50)}`, `1${'0'.repeat(50)}`],
+    ['1.50', 1.5],
+    ['0.1', 0.1],
+    ['0.10000000000000000', 0.1],
+    ['0.1000000000000000055511151231257827', '0.1000000000000000055511151231257827'],
+    ['12345678901234567.25', '12345678901234567.25'],
+    ['9007199254740993.0', '9007199254740993.0'],
+    ['1e3', 1000],
+    ['1.5E-3', 0.0015],
+    ['1e25', '1e25'],
+    ['1e-400', '1e-400'],
+    ['-1e400', '-1e400'],
+    ['4.9e-324', 5e-324],
+    ['0e5', 0],
+  ])('%s', (text, value) => {
+    const expected = text === '4.9e-324' ? '4.9e-324' : value
+    expect(parse(text)).toEqual(expected)
+    expect(parse(`{"a":[ ${text}\n]}`)).toEqual({ a: [expected] })
+  })
+
+  test('any integer keeps its digits', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(10n ** 39n), max: 10n ** 39n }), (n) => {
+        expect(String(parse(`[${n}]`))).toBe(String(n))
+      }),
+    )
+  })
+
+  test('any decimal is the same number or the same text', () => {
+    const digits = fc.stringMatching(/^[1-9][0-9]{0,25}$/)
+    fc.assert(
+      fc.property(digits, digits, (whole, fraction) => {
+        const text = `${whole}.${fraction}`
+        const value = parse(text)
+        const plain = text.replace(/\.?0+$/, '')
+        expect(typeof value === 'string' ? value : String(value)).toBe(typeof value === 'string' ? text : plain)
+      }),
+    )
+  })
+})
+
+describe('any JSON', () => {
+  test('comes back as written, unless a number was risky', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        const text = JSON.stringify(value)
+        if (/\\ud|__proto__|e[+-]?\d|\d{15}/i.test(text)) return
+        expect(parse(text)).toEqual(JSON.parse(text))
+      }),
+    )
+  })
+
+  test('cut or changed anywhere is refused where V8 refuses it, and at an offset inside the text', () => {
+    const sample = '{"a":[1,-2.5e3,true,false,null],"b\\u00e9":{"c":"x\\n"},"d":""}'
+    for (let at = 0; at < sample.length; at++) {
+      for (const text of [
+        sample.slice(0, at),
+        `${sample.slice(0, at)}#${sample.slice(at + 1)}`,
+        `${sample.slice(0, at)}}${sample.slice(at)}`,
+      ]) {
+        let native: string | undefined
+        try {
+          JSON.parse(text)
+        } catch (error) {
+          native = (error as Error).message
+        }
+        if (native === undefined) continue
+        const message = messageOf(text)
+        expect(message).toMatch(/^intake\.malformed .*offset \d+ \(line 1, column \d+\)/)
+        const offset = Number(/offset (\d+)/.exec(message)?.[1])
+        const position = /at position (\d+)/.exec(native)?.[1]
+        if (
+          position !== undefined &&
+          !native.startsWith('Expected') &&
+          !/escape|number|fraction|exponent|token/i.test(native)
+        )
+          expect(offset).toBe(Number(position))
+        expect(offset).toBeLessThanOrEqual(text.length)
+      }
+    }
+  })
+
+  test('says the line and column', () => {
+    expect(messageOf('{\n  "a": 1,\n  b: 2\n}')).toContain('offset 14 (line 3, column 3)')
+  })
+})
+
+test('what is written keeps big integers as numbers', () => {
+  expect(writeJson({ a: 9007199254740993n, b: [1n], c: 'x' })).toBe('{"a":9007199254740993,"b":[1],"c":"x"}')
+})

@@ -1,0 +1,263 @@
+import type { HubDefinition } from '../config/define-hub.ts'
+import { createHttpConnector } from '../connectors/http/index.ts'
+import { Engine } from '../engine/engine.ts'
+import { SyncError } from '../errors/index.ts'
+import { systemClock, systemRandom } from '../lib/system-clock.ts'
+import type { AppId } from '../model/ids.ts'
+import type { Accepted, Connector, RawReply } from '../ports/app.ts'
+import type { Clock, Log } from '../ports/clock.ts'
+import { SqliteJournal, SqliteStore } from '../stores/sqlite/index.ts'
+import { createAdmin } from './admin.ts'
+import { journalFolder, removeHubFile, statePath, writeHubFile } from './hub-file.ts'
+import { createListener, type Listener } from './listener.ts'
+import { withoutSecrets } from './log.ts'
+import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
+import { type Environment, type ResolvedApp, resolveApp } from './secrets.ts'
+
+export interface HubOptions {
+  readonly definition: HubDefinition
+  /** The folder of the state file and the journal; made when it is missing. One hub at a time. */
+  readonly dataDir: string
+  readonly env: Environment
+  readonly log: Log
+  readonly clock?: Clock
+  /** 0 takes a free one. */
+  readonly port?: number
+  readonly host?: string
+}
+
+/** What the parts of the server share. */
+export interface HubContext {
+  readonly definition: HubDefinition
+  readonly promises: readonly ObjectPromises[]
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly log: Log
+  readonly adminToken: string | undefined
+  readonly startedAtMs: number
+  readonly listening: () => { readonly host: string; readonly port: number }
+  /** True from the end of recovery until the hub is told to stop. */
+  readonly isReady: () => boolean
+  /** Aborted when the hub stops, so that streams which would stay open for ever end. */
+  readonly stopping: AbortSignal
+}
+
+export interface RunningHub extends AsyncDisposable {
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  readonly engine: Engine
+  /** Takes nothing more in, lets what is under way finish, writes everything down, closes. Idempotent; within 30 s. */
+  stop(): Promise<void>
+  /** Resolves when the engine had to give up by itself, for example because a newer process has the store. */
+  readonly failed: Promise<SyncError>
+}
+
+export const PORT_DEFAULT = 4800
+export const HOST_DEFAULT = '127.0.0.1'
+
+/** A webhook's sender has this long for its headers and its whole request: far above honest ones, short for those who hold connections. */
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+/** For writes under way when the hub stops. With the listener's 10 s it leaves time to close within 30 s. */
+const DRAIN_MS = 15_000
+/** How soon an engine that stopped by itself is noticed. */
+const WATCH_MS = 500
+/** Journal entries are kept this long after their use: providers resend for up to five days, and are recognised by their delivery ids. */
+const JOURNAL_KEEP_MS = 7 * 86_400_000
+const JOURNAL_DROP_EVERY_MS = 3_600_000
+
+/** Starts everything that a hub is, in one process. Throws SyncError; nothing is left open then. */
+export async function startHub(options: HubOptions): Promise<RunningHub> {
+  const { definition, dataDir, env, clock = systemClock, host = HOST_DEFAULT, port = PORT_DEFAULT } = options
+  const apps = [...definition.apps.values()].map((app) => resolveApp(app, env))
+  const adminToken = env.LATCHWORK_ADMIN_TOKEN || undefined
+  const log = withoutSecrets(options.log, [...apps.flatMap((app) => app.secrets), ...(adminToken === undefined ? [] : [adminToken])])
+  const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, clock, log))
+  try {
+    await hub.start()
+  } catch (error) {
+    await hub.stop()
+    throw error
+  }
+  log.log('info', `hub ready on ${hub.url}`, { dataDir, pid: process.pid })
+  return hub
+}
+
+function connectorsOf(apps: readonly ResolvedApp[], clock: Clock, log: Log): ReadonlyMap<AppId, Connector> {
+  return new Map(apps.map(({ options }) => [options.app, createHttpConnector(options, { clock, log })]))
+}
+
+class Hub implements RunningHub {
+  readonly #options: Required<HubOptions>
+  readonly #log: Log
+  readonly #adminToken: string | undefined
+  readonly #connectors: ReadonlyMap<AppId, Connector>
+  readonly #store: SqliteStore
+  readonly #aborted = new AbortController()
+  readonly #timers = new Set<{ cancel(): void }>()
+  readonly #failed = Promise.withResolvers<SyncError>()
+  #journal: SqliteJournal | null = null
+  #engine: Engine | null = null
+  #listener: Listener | null = null
+  #address: { readonly host: string; readonly port: number } = { host: '', port: 0 }
+  #isReady = false
+  #stopped: Promise<void> | null = null
+
+  constructor(options: Required<HubOptions>, log: Log, adminToken: string | undefined, connectors: ReadonlyMap<AppId, Connector>) {
+    this.#options = options
+    this.#log = log
+    this.#adminToken = adminToken
+    this.#connectors = connectors
+    this.#store = new SqliteStore({ path: statePath(options.dataDir) })
+  }
+
+  get url(): string {
+    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`
+  }
+
+  get host(): string {
+    return this.#address.host
+  }
+
+  get port(): number {
+    return this.#address.port
+  }
+
+  get engine(): Engine {
+    if (this.#engine === null) throw new SyncError('internal.bug', 'the engine was asked for before the hub started')
+    return this.#engine
+  }
+
+  get failed(): Promise<SyncError> {
+    return this.#failed.promise
+  }
+
+  /** The journal's lock comes first: it says at once whether another hub has the folder. Requests are answered from before recovery on. */
+  async start(): Promise<void> {
+    const { definition, dataDir, clock } = this.#options
+    this.#journal = await SqliteJournal.open({ folder: journalFolder(dataDir) })
+    const { backlogMax, referenceDeadlineMs } = definition.limits
+    this.#engine = new Engine({
+      model: definition.model,
+      connectors: this.#connectors,
+      store: this.#store,
+      journal: this.#journal,
+      clock,
+      random: systemRandom,
+      log: this.#log,
+      limits: { backlogMax, referenceDeadlineMs },
+    })
+    const promises = promisesOf(definition)
+    const startedAtMs = clock.nowMs()
+    await this.#listen(this.#engine, promises, startedAtMs)
+    await this.#engine.start()
+    this.#isReady = true
+    writeHubFile(dataDir, { url: this.url, pid: process.pid, startedAtMs })
+    this.#sayLimits(promises)
+    this.#every(WATCH_MS, () => this.#watch())
+    this.#every(JOURNAL_DROP_EVERY_MS, () => this.#dropOldEntries())
+  }
+
+  async #listen(engine: Engine, promises: readonly ObjectPromises[], startedAtMs: number): Promise<void> {
+    const { definition, clock, host, port } = this.#options
+    const admin = createAdmin({
+      definition,
+      promises,
+      engine,
+      clock,
+      log: this.#log,
+      adminToken: this.#adminToken,
+      startedAtMs,
+      listening: () => this.#address,
+      isReady: () => this.#isReady,
+      stopping: this.#aborted.signal,
+    })
+    this.#listener = createListener({
+      sources: [...this.#connectors.values()].map((connector) => connector.source),
+      admin: (request) => admin.fetch(request),
+      onAccept: (app, accepted) => this.#accept(engine, app, accepted),
+      limits: { bodyBytesMax: definition.limits.bodyBytesMax, headersTimeoutMs: HEADERS_TIMEOUT_MS, requestTimeoutMs: REQUEST_TIMEOUT_MS },
+      log: this.#log,
+      clock,
+    })
+    try {
+      this.#address = await this.#listener.listen(port, host)
+    } catch (error) {
+      throw listenError(error, host, port)
+    }
+  }
+
+  async #accept(engine: Engine, app: AppId, { changes, reply }: Accepted): Promise<RawReply> {
+    if (!this.#isReady && !this.#aborted.signal.aborted) {
+      throw new SyncError('intake.overloaded', 'the hub is starting; send this again in a moment', { retryAfterMs: 1_000 })
+    }
+    if (changes.length > 0) await engine.accept(app, changes)
+    return reply
+  }
+
+  /** Said once at every start: what is not promised is never a surprise. */
+  #sayLimits(promises: readonly ObjectPromises[]): void {
+    for (const { app, class: letter, objects, notPromised } of limitedApps(promises)) {
+      const what = notPromised.map(({ promise, why }) => `${promise}: ${why}`).join('; ')
+      this.#log.log('warn', `${app} is class ${letter}; not promised for ${objects.join(', ')}: ${what}`, { app })
+    }
+  }
+
+  /** Calls again and again until the hub stops. */
+  #every(intervalMs: number, run: () => void): void {
+    const timer = this.#options.clock.timer(intervalMs, () => {
+      this.#timers.delete(timer)
+      run()
+      if (!this.#aborted.signal.aborted) this.#every(intervalMs, run)
+    })
+    this.#timers.add(timer)
+  }
+
+  #watch(): void {
+    if (!this.engine.killed || !this.#isReady) return
+    this.#isReady = false
+    this.#failed.resolve(
+      new SyncError('store.fenced', 'the engine stopped by itself; the log above says why. Stop the other hub on this data folder, then start again'),
+    )
+  }
+
+  #dropOldEntries(): void {
+    const beforeMs = this.#options.clock.nowMs() - JOURNAL_KEEP_MS
+    this.#journal?.drop(this.engine.cursor, beforeMs).then(
+      (dropped) => dropped > 0 && this.#log.log('info', `dropped ${dropped} journal entries of more than 7 days ago`),
+      (error: unknown) => this.#log.log('warn', `old journal files could not be dropped: ${SyncError.from(error).message}`),
+    )
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    this.#isReady = false
+    this.#aborted.abort()
+    for (const timer of this.#timers) timer.cancel()
+    await this.#listener?.close()
+    await this.#engine?.stop(DRAIN_MS)
+    this.#engine?.kill()
+    for (const { source, target } of this.#connectors.values()) {
+      await source.close()
+      await target.close()
+    }
+    await this.#journal?.close()
+    await this.#store.close()
+    removeHubFile(this.#options.dataDir, process.pid)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+}
+
+function listenError(error: unknown, host: string, port: number): SyncError {
+  const { code, message } = error as NodeJS.ErrnoException
+  const why = code === 'EADDRINUSE' ? 'another program listens there' : message
+  return new SyncError('hub.listen-failed', `cannot listen on ${host}:${port}: ${why}. Give another --port or --host.`, { place: { host, port }, cause: error })
+}
