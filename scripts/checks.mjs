@@ -10,12 +10,16 @@ const bin = fileURLToPath(new URL('../node_modules/.bin', import.meta.url))
 const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }
 const env = { ...process.env, ...colour, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` }
 
-/** Runs a command. `capture` keeps stdout for the caller, otherwise it goes to the terminal. Never rejects. */
-export function run(command, args, { capture = false, quiet = false } = {}) {
+/**
+ * Runs a command. `capture` keeps stdout for the caller, otherwise it goes to the terminal; `limitMs` ends one that hangs. Never
+ * rejects.
+ */
+export function run(command, args, { capture = false, quiet = false, limitMs } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: root,
       env,
+      timeout: limitMs,
       stdio: ['ignore', capture || quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
       shell: process.platform === 'win32',
     })
@@ -23,9 +27,16 @@ export function run(command, args, { capture = false, quiet = false } = {}) {
     child.stdout?.on('data', (chunk) => (output += chunk))
     child.stderr?.on('data', (chunk) => (output += chunk))
     child.on('error', (error) => resolve({ code: 1, output: `${output}${error.message}\n` }))
-    child.on('close', (code) => resolve({ code: code ?? 1, output }))
+    child.on('close', (code, signal) => {
+      if (signal !== null)
+        output += `${command} was ended by ${signal}${limitMs ? `; it has ${limitMs / 1000} s` : ''}\n`
+      resolve({ code: code ?? 1, output })
+    })
   })
 }
+
+/** Biome and tsc take some seconds; a minute is a hang, or a machine that nobody should test on. */
+const CHECK_MAX_MS = 60_000
 
 export class Tally {
   passed = 0
@@ -36,7 +47,7 @@ export class Tally {
   /** Runs one check that counts as a test of its own; its output is shown only when it fails. */
   async check(name, command, args) {
     const startedMs = performance.now()
-    const { code, output } = await run(command, args, { quiet: true })
+    const { code, output } = await run(command, args, { quiet: true, limitMs: CHECK_MAX_MS })
     this.count(name, code === 0, startedMs)
     if (code !== 0) process.stdout.write(`${output.trimEnd()}\n`)
     return code === 0
@@ -60,7 +71,7 @@ export class Tally {
 }
 
 /** Runs the simulator over fresh seeds; one campaign counts as one test. Its report is the last line of its stdout. */
-export async function simulate(tally, seeds, more = []) {
+export async function simulate(tally, seeds, { more = [], limitMs } = {}) {
   const startedMs = performance.now()
   const jobs = String(availableParallelism())
   const { code, output } = await run(
@@ -75,7 +86,7 @@ export async function simulate(tally, seeds, more = []) {
       jobs,
       ...more,
     ],
-    { capture: true },
+    { capture: true, limitMs },
   )
   const report = lastJson(output)
   const ok = code === 0 && report !== undefined && report.failed === 0

@@ -6,5 +6,5 @@ import { simulate, Tally } from './checks.mjs'
 const SEEDS = Number(process.env.SEEDS ?? 100_000)
 
 const tally = new Tally()
-await simulate(tally, SEEDS, ['--from', process.env.FROM ?? '1'])
+await simulate(tally, SEEDS, { more: ['--from', process.env.FROM ?? '1'] })
 tally.close()

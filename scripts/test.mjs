@@ -7,6 +7,9 @@ import { run, simulate, Tally } from './checks.mjs'
 
 /** Seeds of the smoke run: enough to see a fault of 1 in 300 seeds with 95 % certainty; the long campaign sees rarer ones. */
 const SMOKE_SEEDS = 1000
+/** With the rest below 2 minutes, the whole stays below 4. */
+const SMOKE_MAX_MS = 120_000
+const VITEST_MAX_MS = 180_000
 /** Tests that need a service say which by the suffix of their file; such a test that is skipped is a failure where CI=true. */
 const NEEDS_SERVICE = /\.(pg|mariadb|redis|amqp|mqtt|nats|kafka|browser)\.test\.ts$/
 
@@ -14,14 +17,16 @@ const tally = new Tally()
 await tally.check('biome', 'biome', ['check', '.', '--colors=off'])
 await tally.check('tsc', 'tsc', ['--noEmit'])
 await tests()
-await simulate(tally, SMOKE_SEEDS)
+await simulate(tally, SMOKE_SEEDS, { limitMs: SMOKE_MAX_MS })
 tally.close()
 
 async function tests() {
   const startedMs = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'latchwork-test-'))
   const file = join(folder, 'vitest.json')
-  const { code } = await run('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`])
+  const { code } = await run('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`], {
+    limitMs: VITEST_MAX_MS,
+  })
   const report = readReport(file)
   rmSync(folder, { recursive: true, force: true })
   if (report === undefined) return tally.count('vitest', false, startedMs, 'it gave no report')

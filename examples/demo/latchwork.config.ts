@@ -66,6 +66,9 @@ const order = entity('order', {
 const desk = http({ baseUrl: env('DESK_URL'), auth: bearer(env('DESK_TOKEN')) })
 const warehouse = http({ baseUrl: env('WAREHOUSE_URL'), auth: bearer(env('WAREHOUSE_TOKEN')) })
 
+/** Mail addresses are the same whatever their letter case; the warehouse keeps them in lower case, and the desk as they are typed. */
+const address = z.codec(z.string(), z.string(), { decode: (typed) => typed.toLowerCase(), encode: (kept) => kept })
+
 const isLegacy = process.env.LEGACY_WAREHOUSE === '1'
 
 /** A signed notification of one record. Each has an id of its own, so that one sent twice is handled once. */
@@ -109,7 +112,13 @@ const customers = sync(
     desk: desk.resource('/customers', DeskCustomer, {
       ...atDesk,
       notify: told('/hooks/desk/customers', 'DESK_SECRET'),
-      fields: { name: 'full_name', email: 'email', phone: 'phone', city: 'city', creditLimit: ['credit_cents', cents] },
+      fields: {
+        name: 'full_name',
+        email: ['email', address],
+        phone: 'phone',
+        city: 'city',
+        creditLimit: ['credit_cents', cents],
+      },
     }),
     warehouse: warehouse.resource('/clients', Client, {
       ...inWarehouse,

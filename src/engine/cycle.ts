@@ -152,6 +152,11 @@ export class Cycle {
 
   #take(entry: JournalEntry, prepared: readonly Prepared[]): void {
     const { input } = entry
+    const lane = this.#engine.undecided.get(entry.seq)
+    if (lane !== undefined) {
+      this.#engine.undecided.delete(entry.seq)
+      this.#engine.dispatcher.done(lane)
+    }
     switch (input.type) {
       case 'notification':
         this.#engine.counters.notifications++
@@ -434,7 +439,6 @@ export class Cycle {
 
   #takeRead(prepared: Prepared, input: ReadInput): void {
     const { binding, ref } = prepared
-    this.#engine.dispatcher.done(readReason(ref))
     const link = this.#batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
     const work = link?.state === 'live' && link.key !== null ? this.#batch.work(link.key) : undefined
     if (work !== undefined) return this.#takeLinkedRead(work, prepared, input)
@@ -451,7 +455,6 @@ export class Cycle {
   #takeLinkedRead(work: RecordWork, prepared: Prepared, input: ReadInput): void {
     const { binding } = prepared
     const before = work.lane(binding)
-    this.#engine.dispatcher.done(laneKey(work.state.key, binding.app))
     this.#guarded(prepared, () => {
       if (prepared.broken !== null) {
         work.setLane({ ...before, reading: null, intent: before.intent?.state === 'readback' ? null : before.intent })
@@ -466,7 +469,6 @@ export class Cycle {
 
   /** What a search by correlation id found: the write that created it is settled, or certainly did not happen. */
   #takeSearch(entry: JournalEntry, input: ReadInput, key: CanonicalKey): void {
-    this.#engine.dispatcher.done(laneKey(key, input.read.app))
     const work = this.#batch.work(key)
     const binding = work?.entity.bindings.get(input.read.app)
     if (work === undefined || binding === undefined) return
@@ -488,7 +490,6 @@ export class Cycle {
 
   #takeOutcome(entry: JournalEntry, input: OutcomeInput): void {
     const { outcome } = input
-    this.#engine.dispatcher.done(laneKey(input.key, input.app))
     const work = this.#batch.work(input.key)
     const binding = work?.entity.bindings.get(input.app)
     if (work === undefined || binding === undefined) return

@@ -16,7 +16,7 @@ export interface DispatcherOptions {
   readonly log: Log
   readonly limits: EngineLimits
   /** Hands an outcome or a read image back to the engine, which journals it before anything is decided on it. */
-  readonly take: (input: Input) => void
+  readonly take: (input: Input, lane: string) => void
   /** An application answers again, or a slot is free: lanes that are behind can be planned. */
   readonly slotsFree: (app: AppId) => void
   readonly lastPosition: () => JournalPosition
@@ -139,11 +139,11 @@ export class Dispatcher {
     if (this.#stopped) return
     this.#noteHealth(app, outcomes)
     for (let i = 0; i < group.length; i++) {
-      const { key, op } = group[i] as (typeof group)[number]
+      const { key, op, lane } = group[i] as (typeof group)[number]
       const answered = outcomes[i]
       const outcome: Outcome =
         answered?.op === op.op ? answered : { op: op.op, result: 'unknown', code: 'target.unknown', message: 'the connector gave no outcome for this write' }
-      this.#options.take({ type: 'outcome', key, app: app.connector.app, outcome })
+      this.#options.take({ type: 'outcome', key, app: app.connector.app, outcome }, lane)
     }
     this.#options.slotsFree(app.connector.app)
   }
@@ -187,7 +187,7 @@ export class Dispatcher {
     const found = results.flat()
     for (const [i, asked] of [...plain, ...searched].entries()) {
       const read = found[i] ?? failed(app.connector.app, asked, 'the connector gave no result for this read')
-      this.#options.take({ type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) })
+      this.#options.take({ type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) }, asked.lane)
     }
   }
 

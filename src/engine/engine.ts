@@ -32,6 +32,12 @@ export interface EngineOptions {
 
 export const CONSUMER = 'sync'
 
+/** What came back from an application, and the lane that stays in flight until it is decided. */
+interface Returned {
+  readonly input: Input
+  readonly lane: string
+}
+
 /** Pause before a store or journal that failed is tried again. */
 const TROUBLE_PAUSE_MS = 500
 
@@ -75,7 +81,7 @@ export class Engine {
   #stopping = false
   #timer: { cancel(): void } | null = null
   #timerDueMs = Number.POSITIVE_INFINITY
-  #pendingInputs: Input[] = []
+  #pendingInputs: Returned[] = []
   #appending = 0
   #lingering = false
   /** Records to be planned again although no entry speaks of them. */
@@ -84,6 +90,8 @@ export class Engine {
   readonly linkWaiters = new Map<string, Set<CanonicalKey>>()
   /** Records that have rows among the store's open lanes. */
   readonly openKeys = new Set<CanonicalKey>()
+  /** Lanes in flight whose answer stands in the journal at this position and is not decided yet. */
+  readonly undecided = new Map<JournalPosition, string>()
   /** Held entries that lie beyond the cursor: met again in the journal, they are not taken twice. */
   readonly heldBefore = new Set<string>()
   /** Held entries that wait for a person. */
@@ -107,8 +115,8 @@ export class Engine {
       log: options.log,
       limits: this.limits,
       slots: slotsOf(options.model),
-      take: (input) => this.#takeInput(input),
-      slotsFree: () => this.wake(),
+      take: (input, lane) => this.#takeInput({ input, lane }),
+      slotsFree: () => this.#wakeSoon(0),
       lastPosition: () => this.journal.last(),
     })
     this.#feeds = new FeedReader(this, options.connectors)
@@ -145,7 +153,7 @@ export class Engine {
   }
 
   /** Appends inputs and hands those that are new to the loop, in journal order. */
-  async append(entries: readonly NewEntry[], feeds?: Parameters<Journal['append']>[0]['feeds']): Promise<void> {
+  async append(entries: readonly NewEntry[], feeds?: Parameters<Journal['append']>[0]['feeds'], lanes?: readonly string[]): Promise<void> {
     const positions = await this.journal.append(feeds === undefined ? { entries } : { entries, feeds })
     if (this.#killed) return
     for (let i = 0; i < entries.length; i++) {
@@ -155,10 +163,11 @@ export class Engine {
         this.counters.duplicates++
         continue
       }
+      const lane = lanes?.[i]
+      if (lane !== undefined) this.undecided.set(seq, lane)
       this.#push({ seq, shard: entry.shard, atMs: entry.atMs, mappingVersion: entry.mappingVersion, input: entry.input })
     }
-    if (this.#lingerMs(this.#tail.length) === 0) this.wake()
-    else this.#linger()
+    this.#wakeSoon(this.#tail.length)
   }
 
   #newEntry(input: Input, dedupKey: string | null): NewEntry {
@@ -176,9 +185,9 @@ export class Engine {
   }
 
   /** Outcomes and reads are inputs like any other: journalled first. Under load some are gathered, so that they share a commit. */
-  #takeInput(input: Input): void {
+  #takeInput(returned: Returned): void {
     if (this.#killed) return
-    this.#pendingInputs.push(input)
+    this.#pendingInputs.push(returned)
     if (this.#lingerMs(this.#pendingInputs.length) === 0) this.#appendPending()
     else this.#linger()
   }
@@ -186,10 +195,11 @@ export class Engine {
   /** While the journal cannot take them they are kept and tried again. */
   #appendPending(): void {
     if (this.#pendingInputs.length === 0 || this.#killed) return
-    const inputs = this.#pendingInputs
+    const returned = this.#pendingInputs
     this.#pendingInputs = []
     this.#appending++
-    this.append(inputs.map((input) => this.#newEntry(input, null))).then(
+    const entries = returned.map(({ input }) => this.#newEntry(input, null))
+    this.append(entries, undefined, returned.map(({ lane }) => lane)).then(
       () => {
         this.#appending--
       },
@@ -198,7 +208,7 @@ export class Engine {
         if (this.#killed) return
         this.log.log('error', 'the journal did not take outcomes; they are tried again', { error: SyncError.from(error).message })
         this.clock.timer(TROUBLE_PAUSE_MS, () => {
-          this.#pendingInputs.unshift(...inputs)
+          this.#pendingInputs.unshift(...returned)
           this.#appendPending()
         })
       },
@@ -211,6 +221,11 @@ export class Engine {
    */
   #lingerMs(gathered: number): number {
     return this.dispatcher.inFlight < this.limits.lingerFrom || gathered >= this.limits.lingerFrom * 2 ? 0 : this.limits.lingerMs
+  }
+
+  #wakeSoon(gathered: number): void {
+    if (this.#lingerMs(gathered) === 0) this.wake()
+    else this.#linger()
   }
 
   #linger(): void {

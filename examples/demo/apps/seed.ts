@@ -106,7 +106,12 @@ export function orderDeskSeed(count: number): SeedRecord[] {
   const productCount = Math.ceil(count * 1.5)
   const records: SeedRecord[] = []
   for (let index = 0; index < count; index++) records.push({ object: 'customers', body: customerAt(index) })
-  for (let index = 0; index < productCount; index++) records.push({ object: 'products', body: productAt(index) })
+  for (let index = 0; index < productCount; index++) {
+    const product = productAt(index)
+    // Stock is counted in the warehouse; of what it does not have the order desk knows none.
+    const isInWarehouse = index % 4 === 0 && index / 4 < Math.ceil(count / 8)
+    records.push({ object: 'products', body: isInWarehouse ? product : { ...product, stock_on_hand: 0 } })
+  }
   for (let index = 0; index < Math.floor(count * 0.75); index++)
     records.push({ object: 'orders', body: orderAt(index, count, productCount) })
   return records

@@ -1,0 +1,18 @@
+/**
+ * Preloaded into every process of the demo (`node --import`): ends it when the one that started it is gone, however that ended. The far end of stdin
+ * belongs to the parent; the system closes it even after a kill -9.
+ */
+
+/** A process that does not end when it is asked has this long. */
+const GRACE_MS = 6_000
+
+process.stdin.on('close', () => {
+  setTimeout(() => process.exit(1), GRACE_MS).unref()
+  process.kill(process.pid, 'SIGTERM')
+})
+process.stdin.on('error', () => {})
+process.stdin.resume()
+// Alone it is no reason to stay.
+;(process.stdin as { unref?(): void }).unref?.()
+
+export {}
