@@ -33,7 +33,8 @@ export async function start(options: StartOptions, terminal: Terminal, process: 
   const { url, port } = hub
   if (terminal.isJson) terminal.result({ ready: true, url, port, pid: globalThis.process.pid, data: options.data }, () => '')
   else terminal.note(`latchwork runs on ${url} with its data in ${options.data}. Ctrl-C stops it.`)
-  return untilStopped(hub, process, terminal)
+  // All is closed and written down by then; a timer that somebody forgot must not keep the process.
+  process.exit(await untilStopped(hub, process, terminal))
 }
 
 function untilStopped(hub: RunningHub, process: ProcessLike, terminal: Terminal): Promise<number> {

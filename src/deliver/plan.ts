@@ -33,13 +33,12 @@ export interface Plan {
 export function planLane(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
   if (lane.intent !== null) return { lane: parkLostCreate(record, lane, lane.intent, binding, context), next: 'intent' }
   if (lane.reading !== null) return { lane, next: 'read' }
+  const kind = lane.detached ? null : kindOf(record, lane, binding)
+  const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, lane, kind === 'create')
+  if (kind === null || need === null) return { lane: inStep(lane), next: 'idle' }
   const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
-  if (lane.detached || (lane.park !== null && lane.park.headSeq >= record.headSeq)) return { lane: settled, next: 'idle' }
-  const kind = kindOf(record, lane, binding)
-  if (kind === null) return { lane: settled, next: 'idle' }
-  if (kind === 'delete') return start(settled, binding, context, kind, NO_NEED, {}, record)
-  const need = needOf(binding, record, lane, kind === 'create')
-  if (need === null) return { lane: lane.retry === null ? settled : { ...settled, retry: null }, next: 'idle' }
+  if (lane.park !== null && lane.park.headSeq >= record.headSeq) return { lane: settled, next: 'idle' }
+  if (kind === 'delete') return start(settled, binding, context, kind, need, {}, record)
   if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head))) return { lane: settled, next: 'waiting' }
   const encoded = encodePatch(binding, need.patch, context.nativeOf)
   if ('missing' in encoded) {
@@ -47,7 +46,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
     return { lane: { ...lane, waitsFor: { ...encoded.missing, sinceMs } }, next: 'waiting' }
   }
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
-  if (kind === 'update' && holdsAlready(lane.image, native)) return { lane: { ...settled, sent: applySent(lane.sent, need.patch), retry: null }, next: 'idle' }
+  if (kind === 'update' && holdsAlready(lane.image, native)) return { lane: { ...inStep(lane), sent: applySent(lane.sent, need.patch) }, next: 'idle' }
   return start(settled, binding, context, kind, need, native, record)
 }
 
@@ -64,6 +63,11 @@ function parkLostCreate(record: RecordState, lane: Lane, intent: Intent, binding
 
 /** Neither an idempotency key nor a search by correlation id: a create in doubt cannot be resolved by asking. */
 export const isLostWhenUnknown = (binding: BindingModel): boolean => binding.capabilities.idempotency === 'none' && binding.capabilities.create === 'K0'
+
+/** Nothing is needed, so nothing is waited for, tried again or set aside. */
+function inStep(lane: Lane): Lane {
+  return lane.waitsFor === null && lane.retry === null && lane.park === null ? lane : { ...lane, waitsFor: null, retry: null, park: null }
+}
 
 const NO_NEED: Need = { patch: {}, root: 0 as JournalPosition, hops: 0 }
 
@@ -93,7 +97,7 @@ export function applySent(sent: Lane['sent'], patch: Readonly<Record<Path, Value
 function start(lane: Lane, binding: BindingModel, context: PlanContext, kind: Intent['kind'], need: Need, native: Image, record: RecordState): Plan {
   const { nowMs, seq } = context
   if (lane.retry !== null && lane.retry.notBeforeMs > nowMs) return { lane, next: 'waiting' }
-  if (kind !== 'create' && isBlind(binding) && !context.fresh) {
+  if (kind !== 'create' && !context.fresh && (isBlind(binding) || lacksToken(lane, binding))) {
     return { lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0 } }, next: 'read' }
   }
   if (!context.takeSlot(lane.app)) return { lane, next: 'behind' }
@@ -120,6 +124,12 @@ function start(lane: Lane, binding: BindingModel, context: PlanContext, kind: In
 export const isBlind = (binding: BindingModel): boolean => {
   const { condition, feed, read } = binding.capabilities
   return condition === 'C0' && feed !== 'F3' && read !== 'R0'
+}
+
+/** A conditional write needs a version to be based on: without one the record is read first, never written blindly. */
+const lacksToken = (lane: Lane, binding: BindingModel): boolean => {
+  const { condition, token, read } = binding.capabilities
+  return lane.token === null && condition === 'C2' && token !== 'T0' && read !== 'R0'
 }
 
 function pick(image: Image, like: Image): Image {

@@ -187,11 +187,17 @@ export class Cycle {
   /** An entry that was set aside for a person stays aside over a restart. */
   #parkedBefore(prepared: Prepared): boolean {
     if (!this.#engine.parkedBefore.delete(prepared.seq)) return false
-    this.#engine.waiting.wait(prepared, ['operator'], true)
+    this.#engine.waiting.wait(prepared, ['operator'], 'parked')
     return true
   }
 
   #done(prepared: Prepared): void {
+    const heldNow = this.#madeDurable.lastIndexOf(prepared)
+    if (heldNow >= 0) {
+      // Held and finished in one batch: the row is not written at all.
+      this.#madeDurable.splice(heldNow, 1)
+      this.#held.splice(this.#held.findLastIndex((held) => held.seq === prepared.seq && held.entity === prepared.entity.name), 1)
+    }
     if (prepared.durable) this.#heldDone.push({ seq: prepared.seq, entity: prepared.entity.name })
   }
 
@@ -565,7 +571,7 @@ export class Cycle {
   /** Makes an entry wait for something that may take long: it is written down, so that the cursor can move on. */
   #hold(prepared: Prepared, reasons: readonly string[], waitsOn: HeldEntry['waitsOn'], waitsFor: readonly string[], message: string): void {
     if (!prepared.durable) this.#writeHeld(prepared, waitsOn, waitsFor, null, message)
-    this.#engine.waiting.wait(prepared, reasons)
+    this.#engine.waiting.wait(prepared, reasons, waitsOn === 'reference' ? 'replaceable' : 'queued')
     this.#count('held')
   }
 
@@ -579,7 +585,7 @@ export class Cycle {
   #park(prepared: Prepared, reason: SyncError): void {
     if (reason.handling === 'bug') this.#engine.log.log('error', reason.message, { code: reason.code, cause: reason.cause instanceof Error ? reason.cause.stack : undefined })
     this.#writeHeld(prepared, 'operator', [], reason.code, reason.message)
-    this.#engine.waiting.wait(prepared, ['operator'], true)
+    this.#engine.waiting.wait(prepared, ['operator'], 'parked')
     const { binding } = prepared
     const link = this.#batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
     const work = link?.state === 'live' && link.key !== null ? this.#batch.work(link.key) : undefined
@@ -694,7 +700,9 @@ export class Cycle {
     const written = new Set(this.#madeDurable)
     for (const prepared of volatile) {
       if (written.has(prepared) || (volatile.size <= VOLATILE_MAX && this.#nowMs - prepared.atMs < holdInMemoryMs)) continue
-      this.#writeHeld(prepared, 'lane', [], null, 'a write or read of the record is under way')
+      const first = this.#engine.waiting.first(prepared.ref)
+      const message = first === undefined || first === prepared ? 'a write or read of the record is under way' : `waits behind entry ${first.seq} of the same record`
+      this.#writeHeld(prepared, 'lane', first === undefined ? [] : [String(first.seq)], null, message)
     }
   }
 
@@ -758,6 +766,7 @@ export class Cycle {
       if (lane.park !== null) return
       if (lane.intent.notBeforeMs > this.#nowMs) return this.#engine.schedule(name, lane.intent.notBeforeMs)
       due.delete(name)
+      if (lane.intent.state !== 'open' && !dispatcher.takeSlot(lane.app)) return this.#engine.markBehind(lane.app, record.key)
       counters.sent++
       dispatcher.write(record, lane, lane.intent, binding)
       return

@@ -20,13 +20,14 @@ export interface DispatcherOptions {
   /** An application answers again, or a slot is free: lanes that are behind can be planned. */
   readonly slotsFree: (app: AppId) => void
   readonly lastPosition: () => JournalPosition
-  /** Most writes under way at once, per application. */
-  readonly slots: ReadonlyMap<AppId, number>
+  /** Most write calls under way at once, and most writes in one call, per application. */
+  readonly slots: ReadonlyMap<AppId, { readonly calls: number; readonly batchMax: number }>
 }
 
 interface AppState {
   readonly connector: Connector
-  inFlight: number
+  /** Write calls under way, and writes reserved for the next `flush`. */
+  calls: number
   reserved: number
   failures: number
   /** open: it answers. paused: it could not be reached, nothing is sent. probing: one write at a time finds out whether it answers again. */
@@ -50,7 +51,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options
     for (const connector of options.connectors.values()) {
-      this.#apps.set(connector.app, { connector, inFlight: 0, reserved: 0, failures: 0, state: 'open' })
+      this.#apps.set(connector.app, { connector, calls: 0, reserved: 0, failures: 0, state: 'open' })
     }
   }
 
@@ -78,9 +79,9 @@ export class Dispatcher {
   freeSlots(app: AppId): number {
     const state = this.#apps.get(app)
     if (state === undefined || this.#stopped || this.#draining) return 0
-    const busy = state.inFlight + state.reserved
-    if (state.state !== 'open') return state.state === 'probing' && busy === 0 ? 1 : 0
-    return Math.max(0, (this.#options.slots.get(app) ?? 1) - busy)
+    const limits = this.#options.slots.get(app) ?? { calls: 1, batchMax: 1 }
+    if (state.state !== 'open') return state.state === 'probing' && state.calls + state.reserved === 0 ? 1 : 0
+    return Math.max(0, (limits.calls - state.calls) * limits.batchMax - state.reserved)
   }
 
   isPaused(app: AppId): boolean {
@@ -127,7 +128,7 @@ export class Dispatcher {
   }
 
   async #sendWrites(app: AppState, group: readonly { key: CanonicalKey; op: WriteOp; lane: string }[]): Promise<void> {
-    app.inFlight += group.length
+    app.calls++
     let outcomes: readonly Outcome[]
     try {
       outcomes = await app.connector.target.write(group.map((write) => write.op), this.#options.limits.requestMs, this.#abort.signal)
@@ -135,7 +136,7 @@ export class Dispatcher {
       const reason = SyncError.from(error)
       outcomes = group.map(({ op }) => ({ op: op.op, result: 'unknown', code: reason.code, message: reason.message }))
     }
-    app.inFlight -= group.length
+    app.calls--
     if (this.#stopped) return
     this.#noteHealth(app, outcomes)
     for (let i = 0; i < group.length; i++) {

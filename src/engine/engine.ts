@@ -460,11 +460,15 @@ const RECOVERY_PAGE = 500
 /** A wall clock that jumped back must not make a lane wait longer than the longest honest pause. */
 const MAX_WAIT_MS = 15 * 60_000
 
-function slotsOf(model: HubModel): Map<AppId, number> {
-  const slots = new Map<AppId, number>()
+function slotsOf(model: HubModel): Map<AppId, { calls: number; batchMax: number }> {
+  const slots = new Map<AppId, { calls: number; batchMax: number }>()
   for (const entity of model.entities.values()) {
     for (const { app, capabilities } of entity.bindings.values()) {
-      slots.set(app, Math.max(slots.get(app) ?? 1, capabilities.concurrency * capabilities.batchMax))
+      const known = slots.get(app)
+      slots.set(app, {
+        calls: Math.min(known?.calls ?? capabilities.concurrency, capabilities.concurrency),
+        batchMax: Math.min(known?.batchMax ?? capabilities.batchMax, capabilities.batchMax),
+      })
     }
   }
   return slots

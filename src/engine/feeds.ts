@@ -12,6 +12,8 @@ export class FeedReader {
   readonly #engine: Engine
   readonly #connectors: ReadonlyMap<AppId, Connector>
   readonly #abort = new AbortController()
+  /** The next read of each feed: a hub that stopped must not live on for it. */
+  readonly #timers = new Map<string, { cancel(): void }>()
 
   constructor(engine: Engine, connectors: ReadonlyMap<AppId, Connector>) {
     this.#engine = engine
@@ -26,11 +28,12 @@ export class FeedReader {
 
   stop(): void {
     this.#abort.abort()
+    for (const timer of this.#timers.values()) timer.cancel()
   }
 
   #readLater(connector: Connector, feed: string, everyMs: number, delayMs: number): void {
     if (this.#abort.signal.aborted) return
-    this.#engine.clock.timer(delayMs, () => {
+    const timer = this.#engine.clock.timer(delayMs, () => {
       if (this.#abort.signal.aborted) return
       this.#readOnce(connector, feed).then(
         (more) => this.#readLater(connector, feed, everyMs, more ? 0 : everyMs),
@@ -42,6 +45,7 @@ export class FeedReader {
         },
       )
     })
+    this.#timers.set(`${connector.app}\u0000${feed}`, timer)
   }
 
   async #readOnce(connector: Connector, feed: string): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { compareTokens } from '../model/ids.ts'
 import type { Prepared } from './prepared.ts'
 
 /** Why entries of one native record wait: a name that is released as a whole, e.g. `lane:<key>/<app>`. */
@@ -6,6 +7,8 @@ export type WaitReason = string
 interface Queue {
   readonly entries: Prepared[]
   reasons: readonly WaitReason[]
+  /** Set aside for a person, or until a record it refers to exists: a newer state of the record takes its place. */
+  replaceable: boolean
   parked: boolean
 }
 
@@ -28,11 +31,11 @@ export class WaitingRoom {
     return this.#volatile
   }
 
-  /** True when the entry must queue behind an earlier one of its record; it then does. A parked entry is superseded by any but a partial image. */
+  /** True when the entry must queue behind an earlier one of its record; it then does. Entries that could not be folded are superseded by a newer state. */
   behind(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
     const queue = this.#queues.get(entry.ref)
     if (queue === undefined) return NOT_BEHIND
-    if (queue.parked && !entry.partial) {
+    if (queue.replaceable && queue.entries.every((older) => supersedes(entry, older))) {
       this.#drop(entry.ref, queue)
       return { queued: false, superseded: queue.entries }
     }
@@ -42,9 +45,9 @@ export class WaitingRoom {
   }
 
   /** Makes an entry the first of its record's queue. */
-  wait(entry: Prepared, reasons: readonly WaitReason[], parked = false): void {
+  wait(entry: Prepared, reasons: readonly WaitReason[], how: 'parked' | 'replaceable' | 'queued' = 'queued'): void {
     const queue = this.#queues.get(entry.ref)
-    if (queue === undefined) this.#queues.set(entry.ref, { entries: [entry], reasons, parked })
+    if (queue === undefined) this.#queues.set(entry.ref, { entries: [entry], reasons, parked: how === 'parked', replaceable: how !== 'queued' })
     else queue.entries.push(entry)
     if (!entry.durable) this.#volatile.add(entry)
     if (queue !== undefined) return
@@ -110,6 +113,11 @@ export class WaitingRoom {
     return this.#byReason.has(reason)
   }
 
+  /** Why a record's queue waits. */
+  reasons(ref: string): readonly WaitReason[] {
+    return this.#queues.get(ref)?.reasons ?? []
+  }
+
   /** The first entry of a record's queue. */
   first(ref: string): Prepared | undefined {
     return this.#queues.get(ref)?.entries[0]
@@ -137,6 +145,13 @@ export class WaitingRoom {
     }
     for (const entry of queue.entries) this.#volatile.delete(entry)
   }
+}
+
+/** Whether an entry makes an older one of the same record superfluous: it holds the record's whole state, and provably a later one. */
+function supersedes(newer: Prepared, older: Prepared): boolean {
+  if (newer.kind === 'hint' || newer.begunAfter !== null) return true
+  if (newer.partial || newer.token === undefined || older.token === undefined) return false
+  return compareTokens(newer.token, older.token) > 0
 }
 
 const EMPTY: Prepared[] = []

@@ -21,8 +21,8 @@ export interface History {
   readonly heads: HeadVersion[]
   /** Requests that left the hub after everything had come to rest. */
   readonly writesAfterQuiet: { readonly app: AppId; readonly op: OpId; readonly atMs: number }[]
-  /** Whether any fault or crash was possible in this run; without them the bounds are exact. */
-  readonly faulty: boolean
+  /** No fault was possible in this run, and every application tells at once how it keeps what it was given: then the bound of V5 is exact. */
+  readonly exact: boolean
   /** Whether the outcome of a write could stay unknown to the hub. */
   readonly doubts: boolean
   /** null when the hub did not come to rest within the time allowed. */

@@ -74,8 +74,12 @@ export class Oracle {
     return this.#byTaint.get(`${record} ${path} ${taint}`) ?? NOBODY
   }
 
-  /** The writes that a value of the hub's stands for. */
+  /** The writes that a write of the hub stands for: those of its value, or what the user saw whose deletion it carries out. */
   standingFor(version: AppVersion, path: Path): readonly WriteNode[] {
+    if (version.kind === 'delete') {
+      const known = this.deletedKnowingly.filter(({ node, deletion }) => node.path === path && deletion.record === version.record && deletion.seq < version.seq)
+      return known.map(({ node }) => node)
+    }
     return this.candidates(version.record, path, this.#taintOfNative(version, path, version.cells[path]))
   }
 

@@ -188,7 +188,7 @@ function emptyHistory({ profiles, choices, rates }: Scenario): History {
     acknowledged: [],
     heads: [],
     writesAfterQuiet: [],
-    faulty: Object.values(rates).some((rate) => rate > 0),
+    exact: Object.values(rates).every((rate) => rate === 0) && profiles.every(({ capabilities }) => capabilities.reply.image),
     doubts: DOUBTFUL.some((name) => rates[name] > 0),
     end: null,
   }

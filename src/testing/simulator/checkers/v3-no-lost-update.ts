@@ -1,3 +1,4 @@
+import { ABSENT } from '../fields.ts'
 import { type Oracle, shown, type WriteNode } from '../oracle.ts'
 
 export interface Losses {
@@ -69,23 +70,33 @@ function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
 }
 
 /**
- * A field that users changed and set back, all between two looks of the hub, has not changed: a write of somebody else that was based on the same value may take its place. It
- * must be the very value at which the two histories part; setting back to any older one is a change like others.
+ * What has not changed, or changed to the same on both sides, may be replaced by what was based on it: a field that users set back, between two looks of the hub, to the very value at
+ * which its history and the winner's part; and a value that the winner's history came to by itself. Setting back to any older value is a change like others.
  */
 function isUndone(oracle: Oracle, node: WriteNode): boolean {
   const { overwrittenBy } = node
   if (overwrittenBy === null) return false
-  const ancestry = new Set<WriteNode>()
-  for (const winner of oracle.standingFor(overwrittenBy, node.path)) account(ancestry, winner)
-  const seen = new Set<WriteNode>([node])
-  const open = [...node.parents]
+  const winners = ancestryOf(oracle.standingFor(overwrittenBy, node.path))
+  const own = ancestryOf([node])
+  for (const winner of winners) if (winner.taint === node.taint && !own.has(winner)) return true
+  const open: WriteNode[] = [node]
+  const seen = new Set<WriteNode>()
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (seen.has(next)) continue
-    seen.add(next)
-    if (!ancestry.has(next)) open.push(...next.parents)
-    else if (next.taint === node.taint) return true
+    if (next.parents.length === 0 && node.taint === ABSENT) return true
+    for (const parent of next.parents) {
+      if (seen.has(parent)) continue
+      seen.add(parent)
+      if (!winners.has(parent)) open.push(parent)
+      else if (parent.taint === node.taint) return true
+    }
   }
   return false
+}
+
+function ancestryOf(nodes: readonly WriteNode[]): Set<WriteNode> {
+  const ancestry = new Set<WriteNode>()
+  for (const node of nodes) account(ancestry, node)
+  return ancestry
 }
 
 function isDeclared(oracle: Oracle, node: WriteNode): boolean {

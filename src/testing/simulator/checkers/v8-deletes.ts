@@ -19,8 +19,9 @@ export function checkDeletes(oracle: Oracle): string | null {
       deletedIn.set(place, { version, cause })
     } else if (version.kind === 'create') {
       if (version.user !== null) lastCreates.set(version.record, version)
-      const resurrection = version.user === null && deletes !== 'update-wins' ? checkCreate(version, deletedIn.get(place), lastCreates.get(version.record)) : null
-      if (resurrection !== null) return resurrection
+      const deletion = version.user === null && deletes !== 'update-wins' ? deletedIn.get(place) : undefined
+      const resurrection = checkCreate(version, deletion, lastCreates.get(version.record))
+      if (resurrection !== null && !isAnother(oracle, version, deletion)) return resurrection
     }
   }
   return null
@@ -36,4 +37,13 @@ function checkCreate(version: AppVersion, deletion: Deletion | undefined, create
   if (deletion === undefined || (created !== undefined && created.seq > deletion.cause.seq)) return null
   const by = deletion.version.user === null ? 'the hub' : 'a user'
   return `${version.hub?.op} made K${version.record} again in ${version.app} (${version.nativeId}) at ${version.atMs} ms; ${by} had deleted it there at ${deletion.version.atMs} ms`
+}
+
+/** There were two records under one code in an application (each made by a user, or one by the hub meanwhile): the other one is not bound to what became of the first. */
+function isAnother(oracle: Oracle, version: AppVersion, deletion: Deletion | undefined): boolean {
+  const links = oracle.history.end?.links ?? []
+  const keyOf = (one: AppVersion | undefined) => links.find((link) => link.app === one?.app && link.object === one.object && link.nativeId === one.nativeId)?.key
+  const key = version.hub?.key
+  if (key === undefined || keyOf(deletion?.version) === key) return false
+  return oracle.history.versions.some((one) => one.kind === 'create' && one.user !== null && one.record === version.record && keyOf(one) === key)
 }

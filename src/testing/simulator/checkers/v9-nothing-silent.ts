@@ -10,9 +10,11 @@ export function checkNothingLeft(oracle: Oracle): string | null {
     if (lane.code === null || !EXPECTED.has(lane.code)) return `lane ${lane.key} of ${lane.app} is left ${lane.state} (${lane.code})`
   }
   const ambiguous = new Set(end?.held.filter((entry) => entry.code === 'resolve.ambiguous').map((entry) => entry.app))
+  const referring = new Set<string>()
   for (const entry of end?.held ?? []) {
-    // What refers to a record that a person has to decide on, waits with it.
-    if (entry.waitsOn === 'reference' && ambiguous.has(entry.app)) continue
+    // What refers to a record that a person has to decide on, waits with it, and so do later entries of the same record.
+    if (entry.waitsOn === 'reference' && ambiguous.has(entry.app)) referring.add(`${entry.app} ${entry.nativeId}`)
+    if (referring.has(`${entry.app} ${entry.nativeId}`)) continue
     if (entry.code === null || !EXPECTED.has(entry.code)) return `entry ${entry.seq} of ${entry.app} ${entry.nativeId} is left held for ${entry.waitsOn} (${entry.code}: ${entry.message})`
   }
   for (const state of end?.states ?? []) {

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { read } from './support/sources.ts'
+
+/** What the package gives to people at run time, by entry point. A name that comes or goes is a change that they notice: it belongs into the changelog too. */
+const PUBLIC: Readonly<Record<string, string>> = {
+  '.': `ERROR_CODES SyncError bytes cents date decimal decimalText defineHub derived entity enumMap env httpStatusOf hubOf instant int64
+    integerText isHubDefinition isoInstant key latest numberId prefer readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
+  './connectors/http':
+    'apiKey basic bearer createHttpConnector etag header hmac http httpCapabilities poll unordered unverified webhook',
+  './stores/sqlite': 'SqliteJournal SqliteStore markRestored openSqliteReader',
+  './stores/memory': 'MemoryJournal MemoryStore',
+  './testing': 'journalSuite sourceSuite storeSuite targetSuite',
+}
+
+const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, Record<string, string>> }
+
+test('the entry points are these', () => {
+  expect(Object.keys(exports)).toEqual(Object.keys(PUBLIC))
+})
+
+test.each(Object.entries(PUBLIC))('%s gives these names', async (entry, names) => {
+  const given = await import(new URL(`../${exports[entry]?.['latchwork-source']}`, import.meta.url).href)
+  expect(Object.keys(given).sort()).toEqual(names.split(/\s+/).sort())
+})
+
+test('an entry point is the same file from source and built', () => {
+  for (const paths of Object.values(exports)) {
+    const built = paths.default as string
+    expect(paths['latchwork-source']).toBe(built.replace('./dist/', './src/').replace(/\.js$/, '.ts'))
+    expect(paths.types).toBe(built.replace(/\.js$/, '.d.ts'))
+  }
+})
