@@ -1,6 +1,8 @@
 // Writes the pages of docs/ that are made from the source: today docs/errors.md, from src/errors/codes.ts.
 // `node scripts/generate-docs.mjs` writes; with `--check` it only says whether they are current (exit code 1 when not).
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { ERROR_CODES } from '../src/errors/codes.ts'
 
 /** Headings of the areas, which are the parts of the codes before the dot. */
@@ -20,7 +22,7 @@ const titles = {
   hub: 'Hub',
   internal: 'Internal',
 }
-const pages = [['docs/errors.md', errorsPage()]]
+const pages = [['docs/errors.md', formatted('docs/errors.md', errorsPage())]]
 const isCheck = process.argv.includes('--check')
 let stale = 0
 for (const [path, text] of pages) {
@@ -35,6 +37,15 @@ for (const [path, text] of pages) {
   }
 }
 process.exitCode = stale > 0 ? 1 : 0
+
+/** As `npm run format` would leave it, so that the page is current and in form at once. */
+function formatted(path, text) {
+  const biome = fileURLToPath(new URL('../node_modules/@biomejs/biome/bin/biome', import.meta.url))
+  return execFileSync(process.execPath, [biome, 'format', `--stdin-file-path=${path}`], {
+    input: text,
+    encoding: 'utf8',
+  })
+}
 
 function currentText(url) {
   try {

@@ -14,7 +14,7 @@ export interface Evaluation {
   readonly changes: number
   /** Those of them whose value, or a newer one, is in both applications. */
   readonly delivered: number
-  /** Fields of people's writes that are neither final, nor replaced by a write that had seen them, nor listed as a conflict. */
+  /** People's writes with a field that is neither final, nor replaced by a write that had seen it, nor listed as a conflict. */
   readonly lost: number
   /** Writes of the hub that changed nothing, or that no edit and no conflict accounts for. */
   readonly echoWrites: number
@@ -45,7 +45,7 @@ export function evaluate(evidence: Evidence): Evaluation {
   return {
     changes: changes.length,
     delivered: changes.filter(({ app, item }) => isDelivered(ownedPaths(history, app, item), history.keys.get(item) ?? '', finals, app)).length,
-    lost: lost.length,
+    lost: new Set(lost.map(({ event }) => event.item)).size,
     echoWrites: echoes.length,
     duplicates: twice.length,
     conflicts: evidence.conflicts.length,

@@ -9,6 +9,7 @@ export interface HubEvent {
   readonly nativeId: string | null
   readonly verdict: string
   readonly text: string
+  readonly paths: readonly string[]
 }
 
 export interface HubStatus {

@@ -158,8 +158,8 @@ export class Stage {
     })
   }
 
-  startTraffic(): void {
-    this.#traffic = startTraffic({ deskUrl: this.url('desk'), warehouseUrl: this.url('warehouse'), rate: this.options.rate, seed: this.options.seed })
+  startTraffic(rate = this.options.rate): void {
+    this.#traffic = startTraffic({ deskUrl: this.url('desk'), warehouseUrl: this.url('warehouse'), rate, seed: this.options.seed })
   }
 
   async stopTraffic(): Promise<void> {

@@ -19,7 +19,7 @@ export function explanationText(found: Explanation, terminal: Terminal, nowMs: n
       lines.push(`  ${terminal.style('red', `#${entry.seq} ${entry.code}`)} ${ago(entry.sinceMs, nowMs)}: ${entry.message}`, `    ${how}`)
     }
   }
-  if (found.verdicts.length > 0) lines.push('', bold('What happened'), timeline(found.verdicts, terminal, nowMs))
+  if (found.verdicts.length > 0) lines.push('', bold('What happened'), timeline(found, terminal, nowMs))
   if (found.conflicts.length > 0) lines.push('', bold('Values that lost'), ...found.conflicts.map((one) => conflictLine(one, terminal, nowMs)))
   for (const [path, { message }] of Object.entries(found.parkedPaths)) lines.push('', terminal.style('red', `${path} is set aside: ${message}`))
   return lines.join('\n')
@@ -86,13 +86,15 @@ const VERDICT_STYLES: Readonly<Partial<Record<Verdict['verdict'], Style>>> = {
   unknown: 'red',
 }
 
-function timeline(verdicts: readonly Verdict[], terminal: Terminal, nowMs: number): string {
+function timeline({ verdicts, key }: Explanation, terminal: Terminal, nowMs: number): string {
+  // An op id begins with the store and the record, which are the same in every line; --json has it whole.
+  const opStart = new RegExp(`[a-z0-9]+\\.\\d+\\.${key}\\.`, 'g')
   const width = Math.max(...verdicts.map((one) => one.verdict.length))
   const apps = Math.max(...verdicts.map((one) => one.app.length))
   return verdicts
     .map(({ atMs, app, verdict, text, seq }) => {
       const when = `${clockText(atMs, nowMs)} ${terminal.style('dim', ago(atMs, nowMs).padStart(11))}`
-      return `  ${when}  ${app.padEnd(apps)}  ${terminal.style(VERDICT_STYLES[verdict] ?? 'reset', verdict.padEnd(width))}  ${oneLine(text)} ${terminal.style('dim', `#${seq}`)}`
+      return `  ${when}  ${app.padEnd(apps)}  ${terminal.style(VERDICT_STYLES[verdict] ?? 'reset', verdict.padEnd(width))}  ${oneLine(text.replace(opStart, ''))} ${terminal.style('dim', `#${seq}`)}`
     })
     .join('\n')
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SyncError } from '../errors/index.ts'
 import type { LogLevel } from '../ports/clock.ts'
@@ -19,6 +20,11 @@ export interface CommandContext {
   readonly terminal: Terminal
   readonly process: ProcessLike
 }
+
+const HELP = `${EXIT_HELP}
+
+Environment: LATCHWORK_ADMIN_TOKEN protects the admin API of \`start\` and is sent by the other commands;
+NO_COLOR turns colour off. What the config asks for by env(NAME) is read from NAME or from the file NAME_FILE.`
 
 type Action = (context: CommandContext) => Promise<number>
 
@@ -52,7 +58,9 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
     .option('--url <url>', 'the hub to ask, instead of the one that runs on the data folder')
     .option('--config <file>', 'the config', CONFIG_DEFAULT)
     .option('--debug', 'show where an error comes from')
-    .addHelpText('after', EXIT_HELP)
+    .version(version(), '-V, --version')
+    .addHelpText('after', HELP)
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(latchwork --help lists the commands and options)')
     .configureOutput({ writeOut: (text) => void process.stdout.write(text), writeErr: (text) => void process.stderr.write(text) })
     .exitOverride()
@@ -121,6 +129,9 @@ function addOperating(program: Command, choose: (action: Action) => void): void 
     .description('take up a notification again that is set aside')
     .action((seq: string) => choose(async (context) => (await import('./operating.ts')).replay(context, seq)))
 }
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
 function portOf(text: string): number {
   const port = Number(text)

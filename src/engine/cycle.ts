@@ -466,7 +466,8 @@ export class Cycle {
         work.setLane({ ...before, reading: null, intent: before.intent?.state === 'readback' ? null : before.intent })
         throw prepared.broken
       }
-      takeRead(work, binding, input.read, input.begunAfter, at(prepared), jitterOf(prepared.seq), prepared.image, this.#batch)
+      const heard = this.#engine.waiting.has(laneReason(work.state.key, binding.app))
+      takeRead(work, binding, input.read, input.begunAfter, at(prepared), jitterOf(prepared.seq), prepared.image, this.#batch, heard)
     })
     this.#received(work)
     if (input.read.result === 'found' && work.lane(binding).reading === null) this.#fresh.add(laneKey(work.state.key, binding.app))
@@ -736,9 +737,9 @@ export class Cycle {
   #note(work: RecordWork, verdict: RecordWork['verdicts'][number]): void {
     this.#count(verdict.verdict)
     if (!this.#engine.observed) return
-    const { app, seq, atMs, text } = verdict
+    const { app, seq, atMs, text, paths = [] } = verdict
     const nativeId = work.state.lanes[app]?.nativeId ?? null
-    this.events.push({ atMs, seq, entity: work.state.entity, key: work.state.key, app, nativeId, verdict: verdict.verdict, text })
+    this.events.push({ atMs, seq, entity: work.state.entity, key: work.state.key, app, nativeId, verdict: verdict.verdict, text, paths })
   }
 
   #count(name: string): void {

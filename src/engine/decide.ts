@@ -8,7 +8,7 @@ import type { Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type JournalPosition, type NativeId, type Token } from '../model/ids.ts'
 import type { Intent, Lane, OwnWrite } from '../model/record.ts'
-import type { Image } from '../model/value.ts'
+import { type Image, valuesEqual } from '../model/value.ts'
 import type { At, RecordWork } from './record-work.ts'
 
 /**
@@ -182,6 +182,8 @@ export function takeRead(
   jitter: number,
   image: Image | null,
   references: References,
+  /** Whether the application has told of changes since the lane's write left. */
+  heard = false,
 ): Consequences {
   const lane = work.lane(binding)
   const reading = lane.reading
@@ -194,7 +196,7 @@ export function takeRead(
   const answered = reading !== null && begunAfter >= reading.afterSeq
   const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token: read.token, sourceTimeMs: read.sourceTimeMs, isRead: true }
   const intent = lane.intent
-  if (intent !== null) return answered ? resolveByRead(work, binding, lane, intent, read, seen, references) : {}
+  if (intent !== null) return answered ? resolveByRead(work, binding, lane, intent, read, seen, references, heard) : {}
   if (!answered && binding.capabilities.token !== 'T2') {
     // It may have begun before our last write ended: without an order it proves nothing, so the record is read again.
     if (reading === null) work.setLane({ ...lane, reading: { why: 'hint', afterSeq: at.seq, notBeforeMs: 0, tries: 0 } })
@@ -206,7 +208,7 @@ export function takeRead(
 }
 
 /** A write in doubt, or one being read back, meets the evidence (docs/protocol.md step 15 ii, iv, v). */
-function resolveByRead(work: RecordWork, binding: BindingModel, lane: Lane, intent: Intent, read: ReadImage, seen: Observation, references: References): Consequences {
+function resolveByRead(work: RecordWork, binding: BindingModel, lane: Lane, intent: Intent, read: ReadImage, seen: Observation, references: References, heard: boolean): Consequences {
   const idle: Lane = { ...lane, intent: null, reading: null, retry: null }
   if (intent.kind === 'create') {
     if (read.result === 'missing') {
@@ -234,7 +236,24 @@ function resolveByRead(work: RecordWork, binding: BindingModel, lane: Lane, inte
   work.say(seen, lane.app, 'resolved', intent.state === 'readback' ? `${intent.op} read back` : `${intent.op} decided by what ${lane.app} holds now`, { op: intent.op })
   const own: OwnWriteSeen = { how: 'included', patch: intent.patch, native: intent.native, origin: intent }
   foldInto(work, binding, idle, seen.image ?? {}, { ...seen, isRead: true }, own, references, undefined)
+  if (heard && intent.state === 'unknown' && binding.capabilities.token === 'T0') keepPossibleReverts(work, intent, lane, seen)
   return {}
+}
+
+/**
+ * A blind write in doubt, and the application holds again what it held before, although it told of changes: our write may have been applied late and undone by a person. That
+ * cannot be told from "never applied", so the write is sent again, and the value that a person may have put back is kept in the conflict log.
+ */
+function keepPossibleReverts(work: RecordWork, intent: Intent, before: Lane, seen: Observation): void {
+  for (const path in intent.patch) {
+    const cell = work.state.head[path]
+    const stands = work.state.lanes[before.app]?.sent[path]
+    if (cell === undefined || stands === undefined || !(path in before.sent) || valuesEqual(stands, cell.value) || !valuesEqual(stands, before.sent[path])) continue
+    work.conflicts.push({
+      key: work.state.key, entity: work.state.entity, path, loserApp: before.app, loserValue: stands, winnerApp: cell.origin.app, winnerValue: cell.value,
+      reason: 'in-doubt', policy: 'resend', seq: seen.seq, atMs: seen.atMs,
+    })
+  }
 }
 
 /** A record that bears our correlation id is what our create made: linked at once, whichever way it was heard of. */

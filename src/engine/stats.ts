@@ -1,5 +1,6 @@
-import type { VerdictName } from '../model/record.ts'
 import type { AppId, EntityName } from '../model/ids.ts'
+import type { VerdictName } from '../model/record.ts'
+import type { Path } from '../model/value.ts'
 
 /** Samples kept for a quantile: enough for a p99 of the last minutes, bounded. */
 const SAMPLES_MAX = 4096
@@ -57,4 +58,6 @@ export interface EngineEvent {
   readonly nativeId: string | null
   readonly verdict: VerdictName
   readonly text: string
+  /** The fields that it is about; empty where it is about the record. */
+  readonly paths: readonly Path[]
 }

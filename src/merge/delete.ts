@@ -20,8 +20,8 @@ export function foldDelete(entity: EntityModel, binding: BindingModel, record: R
   if (record.deleted) return { record, lane: without, conflicts: [], effect: 'known' }
   const unseen = unseenBy(binding, record, lane)
   const policy = entity.deletes
-  const log = (winner: 'delete' | 'update'): Conflict[] =>
-    unseen.map((path) => {
+  const log = (winner: 'delete' | 'update', paths: readonly Path[] = unseen): Conflict[] =>
+    paths.map((path) => {
       const cell = record.head[path] as RecordState['head'][string]
       const deletion = { app: lane.app, value: null }
       const update = { app: cell.origin.app, value: cell.value }
@@ -40,26 +40,38 @@ export function foldDelete(entity: EntityModel, binding: BindingModel, record: R
   if (policy === 'default' && unseen.length > 0) {
     return { record, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
   }
-  return { record: { ...record, deleted: true, headSeq: at.seq }, lane: without, conflicts: log('delete'), effect: 'deleted' }
+  // What the deleting application does not map at all does not stop the deletion, but it is kept in the log like everything its user had not seen.
+  const lost = [...unseen, ...invisibleTo(binding, record, lane)]
+  return { record: { ...record, deleted: true, headSeq: at.seq }, lane: without, conflicts: log('delete', lost), effect: 'deleted' }
 }
 
 /** Mapped paths of the head that the application did not hold when it deleted: changes its user had not seen. */
 function unseenBy(binding: BindingModel, record: RecordState, lane: Lane): Path[] {
-  const mapped = new Set<string>()
-  for (const mapping of binding.fields) if (mapping.direction !== 'in') mapped.add(mapping.field)
+  const follows = followed(binding)
   const unseen: Path[] = []
   for (const path in record.head) {
-    const inPart = splitPartPath(path)
-    const follows =
-      inPart === undefined
-        ? mapped.has(path)
-        : binding.parts.some(
-            (part) => part.part === inPart.part && (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in')),
-          )
     const value = record.head[path]?.value
-    if (!follows || valuesEqual(value, lane.sent[path])) continue
-    if (value === false && inPart?.field === '' && lane.sent[path] === undefined) continue
+    if (!follows(path) || valuesEqual(value, lane.sent[path])) continue
+    if (value === false && path.endsWith(']') && lane.sent[path] === undefined) continue
     unseen.push(path)
   }
   return unseen
+}
+
+/** Paths of the head that the application does not map, set by others. */
+function invisibleTo(binding: BindingModel, record: RecordState, lane: Lane): Path[] {
+  const follows = followed(binding)
+  return Object.keys(record.head).filter((path) => !follows(path) && record.head[path]?.origin.app !== lane.app && record.head[path]?.value !== null)
+}
+
+/** Whether an application is told of a path. */
+function followed(binding: BindingModel): (path: Path) => boolean {
+  const mapped = new Set<string>()
+  for (const mapping of binding.fields) if (mapping.direction !== 'in') mapped.add(mapping.field)
+  return (path) => {
+    const inPart = splitPartPath(path)
+    if (inPart === undefined) return mapped.has(path)
+    const part = binding.parts.find((one) => one.part === inPart.part)
+    return part !== undefined && (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in'))
+  }
 }

@@ -173,8 +173,8 @@ export interface Conflict {
   readonly loserValue: Value
   readonly winnerApp: AppId
   readonly winnerValue: Value
-  /** both-changed: the policy decided. deleted: the record (or its part) was deleted by the winner. unseen: the deleter had not seen it. first-contact: matched with different values. */
-  readonly reason: 'both-changed' | 'deleted' | 'unseen' | 'first-contact'
+  /** both-changed: the policy decided. deleted: the record (or its part) was deleted by the winner. unseen: the deleter had not seen it. first-contact: matched with different values. in-doubt: a write of ours may have been undone there. */
+  readonly reason: 'both-changed' | 'deleted' | 'unseen' | 'first-contact' | 'in-doubt'
   readonly policy: string
   readonly seq: JournalPosition
   readonly atMs: number

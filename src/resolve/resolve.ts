@@ -42,7 +42,8 @@ export function resolve(subject: Subject, around: Surroundings): Resolution {
   const { link } = around
   if (link !== undefined && link.state === 'live' && link.key !== null) return { to: 'record', key: link.key }
   if (link !== undefined && isOfTheDead(subject, link)) return { to: 'drop', why: 'no newer than its deletion' }
-  if (link !== undefined && link.token === null && subject.kind === 'image' && !subject.isRead) return { to: 'read' }
+  // Newer than what we knew when it was deleted, but perhaps older than the deletion itself: a read tells.
+  if (link !== undefined && !subject.isRead && subject.binding.capabilities.read !== 'R0') return { to: 'read' }
   const incarnation = link === undefined ? 0 : link.incarnation + 1
   const correlated = byCorrelation(subject, around)
   if (correlated !== undefined && subject.kind !== 'deleted') return { to: 'link', key: correlated, why: 'correlation', incarnation }

@@ -18,7 +18,9 @@ export function lostWrites(evidence: Evidence, history: History): readonly LostW
   const lost: LostWrite[] = []
   for (const sides of history.fields.values()) {
     for (const event of [...sides.desk, ...sides.warehouse]) {
-      if (event.isHub || !isOwned(event.shape, event.app, event.path) || seen.has(event)) continue
+      // A delete is one write of the record, not one of each field.
+      const isCounted = !event.isHub && isOwned(event.shape, event.app, event.path) && (event.item.op !== 'delete' || event.path === '')
+      if (!isCounted || seen.has(event)) continue
       const final = finals[event.app].get(event.key)?.get(event.path)
       if (final === event.value || isListed(listed, event)) continue
       lost.push({ event, final })
