@@ -13,7 +13,8 @@ const wanted = createHash('sha256')
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   process.stderr.write('latchwork: installing the packages of package-lock.json (once, about half a minute) ...\n')
-  execFileSync('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], {
+  // Not `npm ci`: it refuses a lockfile that was made where the optional packages of other platforms cannot be had. `install` takes the locked versions too.
+  execFileSync('npm', ['install', '--no-save', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], {
     cwd: at('.'),
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',

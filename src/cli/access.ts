@@ -6,7 +6,7 @@ import type { HubModel } from '../model/entity.ts'
 import type { LinkQuery, LinkRow } from '../ports/store.ts'
 import type { Conflict } from '../model/record.ts'
 import { type HubStatus, type StoreStatus, storeStatus } from '../server/status.ts'
-import { refText } from '../server/admin.ts'
+import { refText } from '../server/ref-text.ts'
 import { openSqliteReader, type StoreReader } from '../stores/sqlite/index.ts'
 import { HubClient } from './hub-client.ts'
 

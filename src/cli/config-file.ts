@@ -3,8 +3,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type HubDefinition, hubOf } from '../config/define-hub.ts'
 import { SyncError } from '../errors/index.ts'
-
-export const CONFIG_DEFAULT = 'latchwork.config.ts'
+import { CONFIG_DEFAULT } from './defaults.ts'
 
 /** Loads a config file. Throws SyncError `config.*`, with the file in its place. */
 export async function loadConfig(given: string): Promise<HubDefinition> {

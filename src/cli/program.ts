@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SyncError } from '../errors/index.ts'
 import type { LogLevel } from '../ports/clock.ts'
-import { CONFIG_DEFAULT } from './config-file.ts'
+import { CONFIG_DEFAULT, DATA_DEFAULT } from './defaults.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
 import { type ProcessLike, Terminal } from './terminal.ts'
 
@@ -54,7 +54,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   program
     .description('Keeps equivalent records in several applications equal, in real time, in every direction.')
     .option('--json', 'data as JSON on stdout; notes and logs stay on stderr')
-    .option('--data <folder>', 'the data folder of the hub', '.latchwork')
+    .option('--data <folder>', 'the data folder of the hub', DATA_DEFAULT)
     .option('--url <url>', 'the hub to ask, instead of the one that runs on the data folder')
     .option('--config <file>', 'the config', CONFIG_DEFAULT)
     .option('--debug', 'show where an error comes from')

@@ -4,7 +4,6 @@ import type { HubModel } from '../model/entity.ts'
 import { asAppId, asEntityName, asNativeId } from '../model/ids.ts'
 import type { LinkRow } from '../ports/store.ts'
 import { type Access, type ConflictRow, openAccess } from './access.ts'
-import { loadConfig } from './config-file.ts'
 import { explanationText } from './explain-text.ts'
 import { EXIT } from './exit-codes.ts'
 import { type CommandContext, recordOf } from './program.ts'
@@ -89,6 +88,8 @@ export async function explainRecord(context: CommandContext, entity: string, rec
 function open({ options, process, terminal }: CommandContext): Promise<Access> {
   const model = async (): Promise<HubModel | null> => {
     if (!existsSync(options.config)) return null
+    // Only here, because a config brings the whole schema library along.
+    const { loadConfig } = await import('./config-file.ts')
     return (await loadConfig(options.config)).model
   }
   return openAccess({ data: options.data, ...(options.url === undefined ? {} : { url: options.url }), env: process.env, model }).then((access) => {

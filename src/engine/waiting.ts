@@ -89,11 +89,11 @@ export class WaitingRoom {
     return false
   }
 
-  /** Takes out the hints of a record that a read answers: those no newer than the position at which it began. */
+  /** Takes out the entries of a record that a read answers: what was told before it began, is in what it found. */
   takeAnswered(ref: string, begunAfter: number): readonly Prepared[] {
     const queue = this.#queues.get(ref)
     if (queue === undefined || queue.parked) return EMPTY
-    const answered = queue.entries.filter((entry) => entry.kind === 'hint' && entry.seq <= begunAfter)
+    const answered = queue.entries.filter((entry) => entry.seq <= begunAfter)
     const left = queue.entries.filter((entry) => !answered.includes(entry))
     for (const entry of answered) this.#volatile.delete(entry)
     this.#drop(ref, queue)

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { SyncError } from '../errors/index.ts'
-import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId, asObjectId, type NativeRef } from '../model/ids.ts'
+import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
 import { encodeData } from '../model/value.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
@@ -8,10 +8,11 @@ import { checkAccess } from './guard.ts'
 import type { HubContext } from './hub.ts'
 import { metricsText } from './metrics.ts'
 import { problemReply } from './problem.ts'
+import { refOf, refText } from './ref-text.ts'
 import { hubStatus } from './status.ts'
 
 const LIMIT_DEFAULT = 100
-export const LIMIT_MAX = 1_000
+const LIMIT_MAX = 1_000
 
 /** The admin API: JSON, errors as application/problem+json. What a person may do is `release` and `replay`; both go through the journal. */
 export function createAdmin(context: HubContext): Hono {
@@ -84,20 +85,6 @@ async function xrefPage({ engine }: HubContext, query: Query): Promise<{ items: 
   const last = items.at(-1)
   const next = last === undefined || items.length < max || nativeId !== undefined ? null : refText(last)
   return { items, next }
-}
-
-export const refText = ({ app, object, nativeId }: NativeRef): string => [app, object, nativeId].map(encodeURIComponent).join('/')
-
-export function refOf(text: string): NativeRef {
-  try {
-    const [app, object, nativeId, ...rest] = text.split('/').map(decodeURIComponent)
-    if (app !== undefined && object !== undefined && nativeId !== undefined && rest.length === 0) {
-      return { app: asAppId(app), object: asObjectId(object), nativeId: asNativeId(nativeId) }
-    }
-  } catch {
-    // Not percent-encoding: refused below.
-  }
-  throw new SyncError('query.invalid', 'after is not the `next` of a page before')
 }
 
 async function conflictsPage({ engine }: HubContext, query: Query): Promise<{ items: unknown; next: number | null }> {

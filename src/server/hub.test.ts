@@ -200,7 +200,7 @@ describe('a hub refuses to start', () => {
 })
 
 describe('the admin API', () => {
-  const refusals: readonly (readonly [string, string, number, string])[] = [
+  const refusals: readonly (readonly [what: string, path: string, status: number, code: string])[] = [
     ['an unknown path', '/api/nothing', 404, 'admin.unknown-path'],
     ['a limit that is no number', '/api/xref?limit=ten', 400, 'query.invalid'],
     ['a limit beyond the bound', '/api/conflicts?limit=100000', 400, 'query.invalid'],
@@ -238,7 +238,6 @@ describe('the admin API', () => {
       { host: `127.0.0.1.evil.example:${hub.port}` },
       { host: own, origin: 'http://evil.example' },
       { host: own, origin: 'null' },
-      { host: '' },
     ]) {
       expect([headers, await askAs(hub, headers)]).toMatchObject([headers, { status: 403, body: { code: 'admin.foreign' } }])
     }

@@ -102,6 +102,7 @@ class Hub implements RunningHub {
   #listener: Listener | null = null
   #address: { readonly host: string; readonly port: number } = { host: '', port: 0 }
   #isReady = false
+  #hasFile = false
   #stopped: Promise<void> | null = null
 
   constructor(options: Required<HubOptions>, log: Log, adminToken: string | undefined, connectors: ReadonlyMap<AppId, Connector>) {
@@ -153,6 +154,7 @@ class Hub implements RunningHub {
     await this.#listen(this.#engine, promises, startedAtMs)
     await this.#engine.start()
     this.#isReady = true
+    this.#hasFile = true
     writeHubFile(dataDir, { url: this.url, pid: process.pid, startedAtMs })
     this.#sayLimits(promises)
     this.#every(WATCH_MS, () => this.#watch())
@@ -248,7 +250,8 @@ class Hub implements RunningHub {
     }
     await this.#journal?.close()
     await this.#store.close()
-    removeHubFile(this.#options.dataDir, process.pid)
+    // Only where it is ours: a start that another hub's lock refused ends here too.
+    if (this.#hasFile) removeHubFile(this.#options.dataDir, process.pid)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

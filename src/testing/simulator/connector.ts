@@ -61,6 +61,7 @@ export class SimConnector implements Connector, Source, Target {
   }
 
   readRecords(requests: readonly { readonly object: ObjectId; readonly nativeId: NativeId }[]): Promise<readonly ReadImage[]> {
+    if (this.#world.trace.isOn) this.#world.say(this.app, `<- read ${requests.map((request) => request.nativeId).join(', ')}`)
     return this.#reads(
       () => requests.map(({ object, nativeId }) => this.#node.app.read(object, nativeId)),
       () => requests.map(({ object, nativeId }) => ({ app: this.app, object, nativeId })),
@@ -70,6 +71,7 @@ export class SimConnector implements Connector, Source, Target {
   findByCorrelation(
     requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
   ): Promise<readonly ReadImage[]> {
+    if (this.#world.trace.isOn) this.#world.say(this.app, `<- find ${requests.map((request) => request.correlationId).join(', ')}`)
     return this.#reads(
       () => requests.map(({ object, correlationId }) => this.#node.app.find(object, correlationId)),
       () => requests.map(({ object }) => ({ app: this.app, object, nativeId: asNativeId('') })),
@@ -105,6 +107,7 @@ export class SimConnector implements Connector, Source, Target {
       },
       (images) => {
         this.#node.noteReads(images, capturedSeq)
+        if (this.#world.trace.isOn) for (const image of images) this.#world.say(this.app, `   ${image.nativeId} ${image.result} ${image.token ?? ''} ${JSON.stringify(image.record ?? null)}`)
         return images
       },
       (failure) =>

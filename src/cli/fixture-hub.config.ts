@@ -1,0 +1,3 @@
+import { personHub } from '../server/fixture-hub.ts'
+
+export default personHub()
