@@ -26,7 +26,9 @@ export class AppCounts {
   async refresh(): Promise<void> {
     for (const collection of this.#collections) {
       for (let isFull = true; isFull; ) {
-        const page = await getJson(`${this.#url}/${collection.name}?updated_since=${collection.cursor}&limit=${PAGE}`).catch(() => null)
+        const page = await getJson(
+          `${this.#url}/${collection.name}?updated_since=${collection.cursor}&limit=${PAGE}`,
+        ).catch(() => null)
         if (page === null) return
         const { items, next } = page as { items: readonly Record<string, unknown>[]; next: number }
         for (const item of items) {

@@ -32,12 +32,16 @@ export class Child {
     this.#options = options
     const log = openSync(options.logFile, 'a')
     const leash = join(import.meta.dirname, 'leash.ts')
-    this.#process = spawn(process.execPath, ['--conditions=latchwork-source', '--import', leash, options.script, ...options.args], {
-      env: { ...process.env, ...options.env },
-      stdio: ['pipe', 'pipe', log],
-      // Ctrl-C is for the demo, which ends its processes in order.
-      detached: true,
-    })
+    this.#process = spawn(
+      process.execPath,
+      ['--conditions=latchwork-source', '--import', leash, options.script, ...options.args],
+      {
+        env: { ...process.env, ...options.env },
+        stdio: ['pipe', 'pipe', log],
+        // Ctrl-C is for the demo, which ends its processes in order.
+        detached: true,
+      },
+    )
     closeSync(log)
     this.#process.stdin?.on('error', () => {})
     this.exited = new Promise((resolve) => {
@@ -64,7 +68,9 @@ export class Child {
       if (end >= 0) line.resolve(text.slice(0, end))
     })
     const failed = this.exited.then(() => this.#fail('ended before it was ready'))
-    const late = delay(READY_MAX_MS, undefined, { ref: false }).then(() => this.#fail(`was not ready within ${READY_MAX_MS / 1000} s`))
+    const late = delay(READY_MAX_MS, undefined, { ref: false }).then(() =>
+      this.#fail(`was not ready within ${READY_MAX_MS / 1000} s`),
+    )
     return JSON.parse(await Promise.race([line.promise, failed, late])) as Record<string, unknown>
   }
 

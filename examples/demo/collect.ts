@@ -55,5 +55,7 @@ async function listed<Line>(stage: Stage, command: readonly string[]): Promise<r
 /** Runs the command line of this repository, as `npm run latchwork --` would. */
 export function runLatchwork(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   const script = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
-  return promisify(execFile)(process.execPath, ['--conditions=latchwork-source', script, ...args], { maxBuffer: OUTPUT_BYTES_MAX })
+  return promisify(execFile)(process.execPath, ['--conditions=latchwork-source', script, ...args], {
+    maxBuffer: OUTPUT_BYTES_MAX,
+  })
 }

@@ -9,8 +9,20 @@ const HUB = 'api'
 function ada(): Story {
   return new Story()
     .linked('customer', KEY, 1001, 'C-1')
-    .creates('desk', 'user:1', 'customer', 1001, { full_name: 'Ada', email: 'Ada@x.org', phone: null, city: 'Faro ', credit_cents: 1250 })
-    .creates('warehouse', HUB, 'customer', 'C-1', { displayName: 'Ada', mail: 'ada@x.org', phoneNumber: null, town: 'Faro', creditLimit: '12.50' })
+    .creates('desk', 'user:1', 'customer', 1001, {
+      full_name: 'Ada',
+      email: 'Ada@x.org',
+      phone: null,
+      city: 'Faro ',
+      credit_cents: 1250,
+    })
+    .creates('warehouse', HUB, 'customer', 'C-1', {
+      displayName: 'Ada',
+      mail: 'ada@x.org',
+      phoneNumber: null,
+      town: 'Faro',
+      creditLimit: '12.50',
+    })
 }
 
 /** Both sides change the name at once, and the desk's stands: the warehouse's is written over. */
@@ -29,8 +41,20 @@ const twoLines = (): Story =>
     .linked('customer', KEY, 1001, 'C-1')
     .linked('product', 'p7', 7, 'P-7')
     .linked('order', 'o1', 50_001, 'S-1')
-    .creates('desk', 'user:1', 'order', 50_001, { customer_id: 1001, placed_at: '2026-03-01T09:00:00.000Z', status: 'new', note: null, lines: [order(1), order(2)] })
-    .creates('warehouse', HUB, 'order', 'S-1', { clientId: 'C-1', orderedAt: '2026-03-01T09:00:00Z', state: 'OPEN', remark: null, lines: [shipment(1), shipment(2)] })
+    .creates('desk', 'user:1', 'order', 50_001, {
+      customer_id: 1001,
+      placed_at: '2026-03-01T09:00:00.000Z',
+      status: 'new',
+      note: null,
+      lines: [order(1), order(2)],
+    })
+    .creates('warehouse', HUB, 'order', 'S-1', {
+      clientId: 'C-1',
+      orderedAt: '2026-03-01T09:00:00Z',
+      state: 'OPEN',
+      remark: null,
+      lines: [shipment(1), shipment(2)],
+    })
 
 const judge = (story: Story): Evaluation => evaluate(story.evidence())
 
@@ -38,7 +62,12 @@ describe('a history in which all is well', () => {
   test.each<[string, Story]>([
     ['nothing at all', new Story()],
     ['a create that is carried over, in other units, case and spacing', ada()],
-    ['an edit that is carried over', ada().updates('desk', 'user:1', 'customer', 1001, { full_name: 'Ada L' }).updates('warehouse', HUB, 'customer', 'C-1', { displayName: 'Ada L' })],
+    [
+      'an edit that is carried over',
+      ada()
+        .updates('desk', 'user:1', 'customer', 1001, { full_name: 'Ada L' })
+        .updates('warehouse', HUB, 'customer', 'C-1', { displayName: 'Ada L' }),
+    ],
     [
       'two edits carried over as one',
       ada()
@@ -71,7 +100,10 @@ describe('a history in which all is well', () => {
         .updates('desk', 'user:1', 'customer', 1001, { city: 'Oslo' })
         .updates('warehouse', HUB, 'customer', 'C-1', { town: 'Oslo' }),
     ],
-    ['a delete that is carried over', ada().deletes('warehouse', 'user:2', 'customer', 'C-1').deletes('desk', HUB, 'customer', 1001)],
+    [
+      'a delete that is carried over',
+      ada().deletes('warehouse', 'user:2', 'customer', 'C-1').deletes('desk', HUB, 'customer', 1001),
+    ],
     [
       'an edit that a delete did not see, listed',
       ada()
@@ -110,7 +142,9 @@ describe('a lost write is detected', () => {
     ['listed for another record', nameBothSides().lists({ key: 'k2', path: 'name', loserValue: 'Ada W' }), 1],
     [
       'written over, and then replaced by somebody who saw only what the hub had put there',
-      nameBothSides().updates('warehouse', 'user:3', 'customer', 'C-1', { displayName: 'Ada Z' }).updates('desk', HUB, 'customer', 1001, { full_name: 'Ada Z' }),
+      nameBothSides()
+        .updates('warehouse', 'user:3', 'customer', 'C-1', { displayName: 'Ada Z' })
+        .updates('desk', HUB, 'customer', 1001, { full_name: 'Ada Z' }),
       1,
     ],
     [
@@ -122,7 +156,10 @@ describe('a lost write is detected', () => {
     ],
     [
       'deleted by the hub for somebody who had not seen it',
-      ada().updates('warehouse', 'user:2', 'customer', 'C-1', { town: 'Ulm' }).deletes('desk', 'user:1', 'customer', 1001).deletes('warehouse', HUB, 'customer', 'C-1'),
+      ada()
+        .updates('warehouse', 'user:2', 'customer', 'C-1', { town: 'Ulm' })
+        .deletes('desk', 'user:1', 'customer', 1001)
+        .deletes('warehouse', HUB, 'customer', 'C-1'),
       1,
     ],
     [
@@ -150,7 +187,17 @@ describe('a lost write is detected', () => {
 
   test('a delete that is undone and not listed', () => {
     const story = ada().deletes('desk', 'user:1', 'customer', 1001).linked('customer', KEY, 1002, 'C-1')
-    expect(judge(story.creates('desk', HUB, 'customer', 1002, { full_name: 'Ada', email: 'Ada@x.org', phone: null, city: 'Faro', credit_cents: 1250 }))).toMatchObject({ lost: 1 })
+    expect(
+      judge(
+        story.creates('desk', HUB, 'customer', 1002, {
+          full_name: 'Ada',
+          email: 'Ada@x.org',
+          phone: null,
+          city: 'Faro',
+          credit_cents: 1250,
+        }),
+      ),
+    ).toMatchObject({ lost: 1 })
   })
 
   test('a write that the base revision says was not seen', () => {
@@ -160,7 +207,10 @@ describe('a lost write is detected', () => {
       .updates('desk', HUB, 'customer', 1001, { city: 'Bonn' })
       .evidence()
     expect(evaluate({ ...rest, warehouse })).toMatchObject({ lost: 0 })
-    const blind = { ...warehouse, log: warehouse.log.map((item) => (item.actor === 'user:3' ? { ...item, base_rev: 1 } : item)) }
+    const blind = {
+      ...warehouse,
+      log: warehouse.log.map((item) => (item.actor === 'user:3' ? { ...item, base_rev: 1 } : item)),
+    }
     expect(evaluate({ ...rest, warehouse: blind })).toMatchObject({ lost: 1 })
   })
 })
@@ -214,7 +264,9 @@ describe('a duplicate is detected', () => {
   })
 
   test('two records of one application under one canonical key', () => {
-    const story = ada().linked('customer', KEY, 1002, 'C-1').creates('desk', HUB, 'customer', 1002, { ...bea, email: 'bea@x.org' })
+    const story = ada()
+      .linked('customer', KEY, 1002, 'C-1')
+      .creates('desk', HUB, 'customer', 1002, { ...bea, email: 'bea@x.org' })
     expect(judge(story).duplicates).toBe(1)
   })
 
@@ -226,7 +278,13 @@ describe('a duplicate is detected', () => {
   })
 
   test('an order that the hub made twice', () => {
-    const again = { clientId: 'C-1', orderedAt: '2026-03-01T09:00:00Z', state: 'OPEN', remark: null, lines: [shipment(1), shipment(2)] }
+    const again = {
+      clientId: 'C-1',
+      orderedAt: '2026-03-01T09:00:00Z',
+      state: 'OPEN',
+      remark: null,
+      lines: [shipment(1), shipment(2)],
+    }
     expect(judge(twoLines()).duplicates).toBe(0)
     expect(judge(twoLines().creates('warehouse', HUB, 'order', 'S-2', again)).duplicates).toBe(1)
     // Two people may order the same; the hub has made neither.
@@ -239,10 +297,24 @@ describe('inequality is detected', () => {
     ['a field', ada().updates('desk', 'user:1', 'customer', 1001, { city: 'Oslo' })],
     ['money', ada().updates('desk', 'user:1', 'customer', 1001, { credit_cents: 1251 })],
     ['null and empty are two things', ada().updates('desk', 'user:1', 'customer', 1001, { phone: '' })],
-    ['a record on one side only', ada().creates('desk', 'user:1', 'customer', 1002, { full_name: 'Bea', email: 'b@x.org', phone: null, city: null, credit_cents: 0 })],
+    [
+      'a record on one side only',
+      ada().creates('desk', 'user:1', 'customer', 1002, {
+        full_name: 'Bea',
+        email: 'b@x.org',
+        phone: null,
+        city: null,
+        credit_cents: 0,
+      }),
+    ],
     ['a delete that is not carried over', ada().deletes('desk', 'user:1', 'customer', 1001)],
     ['a line', twoLines().updates('desk', 'user:1', 'order', 50_001, { lines: [order(1)] })],
-    ['a reference to another record', twoLines().linked('product', 'p8', 8, 'P-8').updates('desk', 'user:1', 'order', 50_001, { lines: [order(1), { ...order(2), product_id: 8 }] })],
+    [
+      'a reference to another record',
+      twoLines()
+        .linked('product', 'p8', 8, 'P-8')
+        .updates('desk', 'user:1', 'order', 50_001, { lines: [order(1), { ...order(2), product_id: 8 }] }),
+    ],
   ])('%s', (_name, story) => {
     const verdict = judge(story)
     expect(verdict.equal).toBe(false)
@@ -282,10 +354,26 @@ describe('delivery', () => {
   test('first data is nobody’s change, but is not to be lost', () => {
     const story = new Story()
       .linked('customer', KEY, 1001, 'C-1')
-      .creates('desk', 'seed', 'customer', 1001, { full_name: 'Ada', email: 'a@x.org', phone: null, city: 'Faro', credit_cents: 0 })
-      .creates('warehouse', 'seed', 'customer', 'C-1', { displayName: 'Ada', mail: 'a@x.org', phoneNumber: null, town: 'Ulm', creditLimit: '0.00' })
+      .creates('desk', 'seed', 'customer', 1001, {
+        full_name: 'Ada',
+        email: 'a@x.org',
+        phone: null,
+        city: 'Faro',
+        credit_cents: 0,
+      })
+      .creates('warehouse', 'seed', 'customer', 'C-1', {
+        displayName: 'Ada',
+        mail: 'a@x.org',
+        phoneNumber: null,
+        town: 'Ulm',
+        creditLimit: '0.00',
+      })
       .updates('warehouse', HUB, 'customer', 'C-1', { town: 'Faro' })
     expect(judge(story)).toMatchObject({ changes: 0, lost: 1 })
-    expect(judge(story.lists({ key: KEY, path: 'city', loserValue: 'Ulm', reason: 'first-contact' }))).toMatchObject({ lost: 0, equal: true, echoWrites: 0 })
+    expect(judge(story.lists({ key: KEY, path: 'city', loserValue: 'Ulm', reason: 'first-contact' }))).toMatchObject({
+      lost: 0,
+      equal: true,
+      echoWrites: 0,
+    })
   })
 })

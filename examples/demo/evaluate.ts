@@ -41,10 +41,15 @@ export function evaluate(evidence: Evidence): Evaluation {
   const echoes = echoWrites(evidence, history)
   const latencies = deliveryTimes(evidence, history).sort((a, b) => a - b)
   const changes = APPS.flatMap((app) => userChanges(evidence, history, app).map((item) => ({ app, item })))
-  const finals = { desk: finalRecords(evidence, history, 'desk'), warehouse: finalRecords(evidence, history, 'warehouse') }
+  const finals = {
+    desk: finalRecords(evidence, history, 'desk'),
+    warehouse: finalRecords(evidence, history, 'warehouse'),
+  }
   return {
     changes: changes.length,
-    delivered: changes.filter(({ app, item }) => isDelivered(ownedPaths(history, app, item), history.keys.get(item) ?? '', finals, app)).length,
+    delivered: changes.filter(({ app, item }) =>
+      isDelivered(ownedPaths(history, app, item), history.keys.get(item) ?? '', finals, app),
+    ).length,
     lost: new Set(lost.map(({ event }) => event.item)).size,
     echoWrites: echoes.length,
     duplicates: twice.length,
@@ -59,7 +64,8 @@ export function evaluate(evidence: Evidence): Evaluation {
 }
 
 /** Exit code 0 only with this. */
-export const isRight = ({ lost, duplicates: twice, echoWrites: echoes, equal }: Evaluation): boolean => lost === 0 && twice === 0 && echoes === 0 && equal
+export const isRight = ({ lost, duplicates: twice, echoWrites: echoes, equal }: Evaluation): boolean =>
+  lost === 0 && twice === 0 && echoes === 0 && equal
 
 const userChanges = (evidence: Evidence, history: History, app: AppName): LogItem[] =>
   evidence[app].log.filter((item) => !isHub(item) && !isSeed(item) && item.changed === 1 && history.keys.has(item))
@@ -84,13 +90,18 @@ function echoWrites(evidence: Evidence, history: History): string[] {
       const key = history.keys.get(item)
       if (!isHub(item) || key === undefined) continue
       if (item.changed === 0) {
-        texts.push(`echo write: the hub ${item.op}d ${item.object} ${item.id} of the ${app} at revision ${item.rev}, and nothing changed`)
+        texts.push(
+          `echo write: the hub ${item.op}d ${item.object} ${item.id} of the ${app} at revision ${item.rev}, and nothing changed`,
+        )
         continue
       }
       const count = (written.get(key) ?? 0) + 1
       written.set(key, count)
       const most = (allowed.get(key) ?? 0) + (conflicts.get(key) ?? 0)
-      if (count > most) texts.push(`echo write: the hub ${item.op}d ${item.object} ${item.id} of the ${app} at revision ${item.rev}, its write ${count} of that record, which accounts for ${most}`)
+      if (count > most)
+        texts.push(
+          `echo write: the hub ${item.op}d ${item.object} ${item.id} of the ${app} at revision ${item.rev}, its write ${count} of that record, which accounts for ${most}`,
+        )
     }
   }
   return texts

@@ -62,7 +62,13 @@ function reportOf(
     rate: stage.options.rate,
     hubPid: stage.hubPid,
     hubRestarts: stage.hubRestarts,
-    ...(stage.options.isLegacy ? { exposure: Object.fromEntries((status?.apps ?? []).flatMap((app) => (app.exposure === null ? [] : [[app.app, app.exposure]]))) } : {}),
+    ...(stage.options.isLegacy
+      ? {
+          exposure: Object.fromEntries(
+            (status?.apps ?? []).flatMap((app) => (app.exposure === null ? [] : [[app.app, app.exposure]])),
+          ),
+        }
+      : {}),
   }
 }
 

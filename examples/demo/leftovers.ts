@@ -30,7 +30,10 @@ export function forgetProcesses(dataDir: string): void {
 export async function awaitLeftovers(dataDir: string): Promise<void> {
   const noted = read(dataDir)
   if (noted === null) return
-  if (noted.demo !== process.pid && isOurs(noted.demo)) throw new Error(`another demo (process ${noted.demo}) works on ${dataDir}; stop it, or name another folder with --data`)
+  if (noted.demo !== process.pid && isOurs(noted.demo))
+    throw new Error(
+      `another demo (process ${noted.demo}) works on ${dataDir}; stop it, or name another folder with --data`,
+    )
   const deadlineMs = performance.now() + WAIT_MAX_MS
   let left = noted.children.filter(isOurs)
   while (left.length > 0 && performance.now() < deadlineMs) {
@@ -53,7 +56,10 @@ function read(dataDir: string): Processes | null {
 function isOurs(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    const line = execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    const line = execFileSync('ps', ['-o', 'args=', '-p', String(pid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     return line.includes(import.meta.dirname) || line.includes('examples/demo')
   } catch {
     return false

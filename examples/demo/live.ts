@@ -57,7 +57,9 @@ export class Live {
       case 'conflict-won':
       case 'deleted':
         this.#remember(key, { app, nativeId, atMs })
-        return verdict === 'conflict-won' ? keep(this.notes, { atMs, kind: 'conflict', text: `${recordText(event)}: ${brief(event.text)}` }) : null
+        return verdict === 'conflict-won'
+          ? keep(this.notes, { atMs, kind: 'conflict', text: `${recordText(event)}: ${brief(event.text)}` })
+          : null
       case 'conflict-lost':
         return keep(this.notes, { atMs, kind: 'conflict', text: `${recordText(event)}: ${brief(event.text)}` })
       case 'parked':

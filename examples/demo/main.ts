@@ -51,12 +51,17 @@ async function main(): Promise<number> {
     return 0
   }
   const { headless } = given
-  const port = (name: string, text: string | undefined, initial: number): number => wholeNumber(name, text ?? String(headless ? 0 : initial))
+  const port = (name: string, text: string | undefined, initial: number): number =>
+    wholeNumber(name, text ?? String(headless ? 0 : initial))
   const options = {
     rate: wholeNumber('--rate', given.rate ?? (headless ? '50' : '4')),
     seed: wholeNumber('--seed', given.seed),
     isLegacy: given['legacy-warehouse'],
-    ports: { desk: port('--port-desk', given['port-desk'], 4101), warehouse: port('--port-warehouse', given['port-warehouse'], 4102), hub: port('--port-hub', given['port-hub'], 4800) },
+    ports: {
+      desk: port('--port-desk', given['port-desk'], 4101),
+      warehouse: port('--port-warehouse', given['port-warehouse'], 4102),
+      hub: port('--port-hub', given['port-hub'], 4800),
+    },
     ...(given.data === undefined ? {} : { data: given.data }),
   }
   const interrupted = new AbortController()

@@ -5,7 +5,17 @@ import { APP_TITLES, type AppName, type Line, type Live } from './live.ts'
 
 export interface ScreenState {
   readonly live: Live
-  readonly apps: Readonly<Record<AppName, { readonly isUp: boolean; readonly url: string; readonly counts: Readonly<Record<string, number>>; readonly pending: number | null }>>
+  readonly apps: Readonly<
+    Record<
+      AppName,
+      {
+        readonly isUp: boolean
+        readonly url: string
+        readonly counts: Readonly<Record<string, number>>
+        readonly pending: number | null
+      }
+    >
+  >
   readonly hub: { readonly isUp: boolean; readonly pid: number; readonly url: string; readonly restarts: number }
   readonly isPaused: boolean
   readonly isLegacy: boolean
@@ -43,7 +53,10 @@ export function draw(state: ScreenState, columns: number, rows: number): string[
     cut(numbersLine(state), columns),
     heading(`crosses`, columns),
     ...list(live.crossed, crossRows, columns),
-    heading(`recognised as our own, and not answered: ${counts.echo} echoes, ${counts.rendition} renditions, ${counts.stale} stale`, columns),
+    heading(
+      `recognised as our own, and not answered: ${counts.echo} echoes, ${counts.rendition} renditions, ${counts.stale} stale`,
+      columns,
+    ),
     ...list(live.ours, ourRows, columns),
     heading(`conflicts ${live.status?.counts.conflicts ?? 0}, set aside ${parkedOf(state)}`, columns),
     ...list(live.notes, noteRows, columns),
@@ -57,7 +70,10 @@ function stateText({ live, isPaused, rate, hub }: ScreenState): string {
   const users = isPaused ? 'users pause' : `users at work, ${rate} actions a second`
   const { status } = live
   if (status === null) return `${style('yellow', 'starting')}, ${users}`
-  const left = Object.entries(status.counts.openLanes).reduce((sum, [state, count]) => (state === 'parked' ? sum : sum + count), 0)
+  const left = Object.entries(status.counts.openLanes).reduce(
+    (sum, [state, count]) => (state === 'parked' ? sum : sum + count),
+    0,
+  )
   return `${left === 0 ? style('green', 'in step') : style('yellow', `${left} to write`)}, ${users}`
 }
 
@@ -67,16 +83,19 @@ function appLine({ apps, isLegacy }: ScreenState, app: AppName): string {
   const { isUp, url, counts, pending } = apps[app]
   const numbers = Object.entries(counts).map(([name, count]) => `${String(count).padStart(5)} ${name}`)
   const waits = isUp && pending !== null && pending > 0 ? style('yellow', `  ${pending} to tell`) : ''
-  const legacy = isLegacy && app === 'warehouse' ? style('yellow', ' (older API)') : ''
-  return ` ${dot(isUp)} ${APP_TITLES[app].padEnd(10)} ${style('underline', url)}${legacy}${isUp ? waits : style('red', '  is down')} ${numbers.join('')}`
+  const legacy = isLegacy && app === 'warehouse' ? style('yellow', '  older API') : ''
+  return ` ${dot(isUp)} ${APP_TITLES[app].padEnd(10)} ${style('underline', url)}${isUp ? waits : style('red', '  is down')} ${numbers.join('')}${legacy}`
 }
 
 function hubLine({ hub, live }: ScreenState): string {
   const { status } = live
   const restarts = hub.restarts === 0 ? '' : `, restarts: ${hub.restarts}`
-  const exposed = (status?.apps ?? []).flatMap(({ app, exposure }) => (exposure === null ? [] : [`${exposure.writes} blind writes to the ${app}, exposed for ${Math.round(exposure.p50Ms ?? 0)} ms`]))
-  const text = status === null ? '' : `  ${status.counts.records} records, ${status.counts.links} links${exposed.length > 0 ? style('yellow', `, ${exposed.join(', ')}`) : ''}`
-  return ` ${dot(hub.isUp)} ${'hub'.padEnd(10)} ${style('underline', hub.url)} process ${hub.pid}${restarts}${text}`
+  const exposed = (status?.apps ?? []).flatMap(({ exposure }) =>
+    exposure === null ? [] : [`${exposure.writes} writes exposed, for ${ms(exposure.p50Ms ?? 0)}`],
+  )
+  const known = status === null ? '' : `${status.counts.records} records, ${status.counts.links} links`
+  const text = exposed.length > 0 ? style('yellow', exposed.join(', ')) : known
+  return ` ${dot(hub.isUp)} ${'hub'.padEnd(10)} ${style('underline', hub.url)} process ${hub.pid}${restarts}  ${text}`
 }
 
 function numbersLine({ live }: ScreenState): string {
@@ -101,7 +120,11 @@ function heading(text: string, columns: number): string {
 }
 
 function list(lines: readonly Line[], rows: number, columns: number): string[] {
-  const shown = lines.slice(-rows).map(({ atMs, kind, text }) => cut(` ${style('dim', timeText(atMs))} ${style(LINE_STYLES[kind], plain(text))}`, columns))
+  const shown = lines
+    .slice(-rows)
+    .map(({ atMs, kind, text }) =>
+      cut(` ${style('dim', timeText(atMs))} ${style(LINE_STYLES[kind], plain(text))}`, columns),
+    )
   return [...shown, ...new Array<string>(rows - shown.length).fill('')]
 }
 
@@ -115,7 +138,11 @@ function timeText(atMs: number): string {
 function keysLine({ apps, isPaused }: ScreenState, columns: number): string {
   const keys: readonly (readonly [string, string, string])[] = [
     ['b', 'edit both sides at once', 'both sides'],
-    ['w', apps.warehouse.isUp ? 'take the warehouse down' : 'bring the warehouse up', apps.warehouse.isUp ? 'warehouse off' : 'warehouse on'],
+    [
+      'w',
+      apps.warehouse.isUp ? 'take the warehouse down' : 'bring the warehouse up',
+      apps.warehouse.isUp ? 'warehouse off' : 'warehouse on',
+    ],
     ['k', 'kill the hub', 'kill hub'],
     ['e', 'explain the last record', 'explain'],
     ['p', isPaused ? 'go on' : 'pause', isPaused ? 'go on' : 'pause'],

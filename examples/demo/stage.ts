@@ -112,7 +112,10 @@ export class Stage {
   }
 
   #noteProcesses(): void {
-    noteProcesses(this.dataDir, [...this.#children.values()].filter((child) => child.isRunning).map((child) => child.pid))
+    noteProcesses(
+      this.dataDir,
+      [...this.#children.values()].filter((child) => child.isRunning).map((child) => child.pid),
+    )
   }
 
   #spawn(service: Service): Child {
@@ -122,7 +125,16 @@ export class Stage {
     return new Child({
       name: 'hub',
       script: join(root, 'src', 'cli', 'main.ts'),
-      args: ['start', '--json', '--config', join(import.meta.dirname, 'latchwork.config.ts'), '--data', this.hubData, '--port', String(this.#ports.hub)],
+      args: [
+        'start',
+        '--json',
+        '--config',
+        join(import.meta.dirname, 'latchwork.config.ts'),
+        '--data',
+        this.hubData,
+        '--port',
+        String(this.#ports.hub),
+      ],
       env: {
         DESK_URL: this.url('desk'),
         DESK_TOKEN: TOKENS.desk,
@@ -153,13 +165,21 @@ export class Stage {
         ...(this.options.isLegacy && !isDesk ? ['--legacy'] : []),
       ],
       // Secrets go by the environment: arguments can be read by everybody on the machine.
-      env: { WEBHOOK_SECRET: this.#secrets[service], [isDesk ? 'ORDER_DESK_API_TOKEN' : 'WAREHOUSE_API_TOKEN']: TOKENS[service] },
+      env: {
+        WEBHOOK_SECRET: this.#secrets[service],
+        [isDesk ? 'ORDER_DESK_API_TOKEN' : 'WAREHOUSE_API_TOKEN']: TOKENS[service],
+      },
       logFile,
     })
   }
 
   startTraffic(rate = this.options.rate): void {
-    this.#traffic = startTraffic({ deskUrl: this.url('desk'), warehouseUrl: this.url('warehouse'), rate, seed: this.options.seed })
+    this.#traffic = startTraffic({
+      deskUrl: this.url('desk'),
+      warehouseUrl: this.url('warehouse'),
+      rate,
+      seed: this.options.seed,
+    })
   }
 
   async stopTraffic(): Promise<void> {

@@ -3,8 +3,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppCounts } from './app-counts.ts'
 import { pendingWebhooks, runLatchwork } from './collect.ts'
-import { APP_TITLES, type AppName, Live } from './live.ts'
 import { isQuiet } from './hub-api.ts'
+import { APP_TITLES, type AppName, Live } from './live.ts'
 import { cut, draw, type ScreenState } from './screen.ts'
 import { Stage, type StageOptions } from './stage.ts'
 
@@ -46,11 +46,27 @@ class TerminalDemo {
     try {
       process.stderr.write(`starting an order desk, a warehouse and the hub; data in ${this.#stage.dataDir}\n`)
       await this.#stage.start()
-      this.#counts.desk = new AppCounts(this.#stage.url('desk'), [{ name: 'customers', id: 'id' }, { name: 'products', id: 'id' }, { name: 'orders', id: 'id' }])
-      this.#counts.warehouse = new AppCounts(this.#stage.url('warehouse'), [{ name: 'clients', id: 'clientId' }, { name: 'items', id: 'itemId' }, { name: 'shipments', id: 'shipmentId' }])
+      this.#counts.desk = new AppCounts(this.#stage.url('desk'), [
+        { name: 'customers', id: 'id' },
+        { name: 'products', id: 'id' },
+        { name: 'orders', id: 'id' },
+      ])
+      this.#counts.warehouse = new AppCounts(this.#stage.url('warehouse'), [
+        { name: 'clients', id: 'clientId' },
+        { name: 'items', id: 'itemId' },
+        { name: 'shipments', id: 'shipmentId' },
+      ])
       if (this.#isScreen) this.#openScreen()
-      else this.#say(`order desk ${this.#stage.url('desk')}, warehouse ${this.#stage.url('warehouse')}, hub ${this.#stage.url('hub')}; Ctrl-C ends it`)
-      await Promise.all([this.#work(), this.#follow(), this.#look(), this.#isScreen ? this.#redraw() : this.#summarise()])
+      else
+        this.#say(
+          `order desk ${this.#stage.url('desk')}, warehouse ${this.#stage.url('warehouse')}, hub ${this.#stage.url('hub')}; Ctrl-C ends it`,
+        )
+      await Promise.all([
+        this.#work(),
+        this.#follow(),
+        this.#look(),
+        this.#isScreen ? this.#redraw() : this.#summarise(),
+      ])
       return 0
     } finally {
       if (this.#isScreen) this.#closeScreen()
@@ -62,7 +78,11 @@ class TerminalDemo {
   /** Users come when the first load is through, or when it takes long. */
   async #work(): Promise<void> {
     const endMs = performance.now() + FIRST_LOAD_MAX_MS
-    while (!this.#ended.signal.aborted && performance.now() < endMs && !(this.#live.status !== null && isQuiet(this.#live.status))) {
+    while (
+      !this.#ended.signal.aborted &&
+      performance.now() < endMs &&
+      !(this.#live.status !== null && isQuiet(this.#live.status))
+    ) {
       await this.#pause(LOOK_EVERY_MS)
     }
     if (this.#ended.signal.aborted) return
@@ -151,7 +171,9 @@ class TerminalDemo {
       const { status } = this.#live
       const { echo, rendition, stale } = this.#live.counts()
       if (status !== null && !this.#ended.signal.aborted) {
-        this.#say(`so far ${status.engine.notifications} notifications, ${status.engine.writes.applied} writes, recognised ${echo} echoes, ${rendition} renditions, ${stale} stale; ${status.counts.conflicts} conflicts`)
+        this.#say(
+          `so far ${status.engine.notifications} notifications, ${status.engine.writes.applied} writes, recognised ${echo} echoes, ${rendition} renditions, ${stale} stale; ${status.counts.conflicts} conflicts`,
+        )
       }
     }
   }
@@ -190,7 +212,8 @@ class TerminalDemo {
 
   async #editBothSides(): Promise<void> {
     const edit = await this.#stage.traffic?.editBothSides()
-    if (edit === null || edit === undefined) return this.#note('no record was found that both have, and that both answer for')
+    if (edit === null || edit === undefined)
+      return this.#note('no record was found that both have, and that both answer for')
     const side = (app: AppName): string => {
       const { id, actor, patch, status } = edit[app]
       const [[field, value] = ['', '']] = Object.entries(patch)
@@ -227,13 +250,25 @@ class TerminalDemo {
     const page = this.#page
     if (page === null) return
     const rows = process.stdout.rows ?? 24
-    const step = { j: 1, '\u001b[B': 1, k: -1, '\u001b[A': -1, ' ': rows - 2, '\u001b[6~': rows - 2, '\u001b[5~': 2 - rows }[key]
+    const step = {
+      j: 1,
+      '\u001b[B': 1,
+      k: -1,
+      '\u001b[A': -1,
+      ' ': rows - 2,
+      '\u001b[6~': rows - 2,
+      '\u001b[5~': 2 - rows,
+    }[key]
     if (step === undefined) this.#page = null
     else page.top = Math.max(0, Math.min(page.lines.length - rows + 1, page.top + step))
   }
 }
 
-function pageLines({ lines, top }: { readonly lines: readonly string[]; readonly top: number }, columns: number, rows: number): string[] {
+function pageLines(
+  { lines, top }: { readonly lines: readonly string[]; readonly top: number },
+  columns: number,
+  rows: number,
+): string[] {
   const shown = lines.slice(top, top + rows - 1).map((line) => cut(line, columns))
   while (shown.length < rows - 1) shown.push('')
   return [...shown, cut(' j, k or the arrows scroll; any other key goes back', columns)]

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { explain, type Explanation, type RecordName } from '../server/explain.ts'
-import { hubFilePath, isAlive, readHubFile, statePath } from '../server/hub-file.ts'
 import { SyncError } from '../errors/index.ts'
 import type { HubModel } from '../model/entity.ts'
-import type { LinkQuery, LinkRow } from '../ports/store.ts'
 import type { Conflict } from '../model/record.ts'
-import { type HubStatus, type StoreStatus, storeStatus } from '../server/status.ts'
+import type { LinkQuery, LinkRow } from '../ports/store.ts'
+import { type Explanation, explain, type RecordName } from '../server/explain.ts'
+import { hubFilePath, isAlive, readHubFile, statePath } from '../server/hub-file.ts'
 import { refText } from '../server/ref-text.ts'
+import { type HubStatus, type StoreStatus, storeStatus } from '../server/status.ts'
 import { openSqliteReader, type StoreReader } from '../stores/sqlite/index.ts'
 import { HubClient } from './hub-client.ts'
 
@@ -43,10 +43,17 @@ export function requireHub(options: Pick<AccessOptions, 'data' | 'url' | 'env'>)
   const hub = runningHub(options)
   if (hub !== null) return hub
   const stale = readHubFile(options.data)
-  const why = stale === null ? `no hub runs on ${options.data}` : `the hub of ${options.data} (process ${stale.pid}) has ended without a word`
-  throw new SyncError('hub.not-running', `${why}, and this command needs one. Start it with \`latchwork start --data ${options.data}\`, or name it with --url`, {
-    place: { file: hubFilePath(options.data) },
-  })
+  const why =
+    stale === null
+      ? `no hub runs on ${options.data}`
+      : `the hub of ${options.data} (process ${stale.pid}) has ended without a word`
+  throw new SyncError(
+    'hub.not-running',
+    `${why}, and this command needs one. Start it with \`latchwork start --data ${options.data}\`, or name it with --url`,
+    {
+      place: { file: hubFilePath(options.data) },
+    },
+  )
 }
 
 export async function openAccess(options: AccessOptions): Promise<Access> {
@@ -54,7 +61,10 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   if (hub !== null) return new HubAccess(hub)
   const path = statePath(options.data)
   if (!existsSync(path)) {
-    throw new SyncError('hub.not-running', `no hub runs on ${options.data}, and there is no state in it. Start one with \`latchwork start\`, or name its folder with --data`)
+    throw new SyncError(
+      'hub.not-running',
+      `no hub runs on ${options.data}, and there is no state in it. Start one with \`latchwork start\`, or name its folder with --data`,
+    )
   }
   return new FileAccess(openSqliteReader(path), options.model)
 }
@@ -77,8 +87,17 @@ class HubAccess implements Access {
   async *links(query: Omit<LinkQuery, 'max' | 'after'>, limit: number): AsyncIterable<readonly LinkRow[]> {
     let after: string | undefined
     for (let left = limit; left > 0; ) {
-      const asked = { app: query.app, entity: query.entity, native_id: query.nativeId, after, limit: Math.min(PAGE, left) }
-      const { items, next } = await this.#hub.get<{ items: readonly LinkRow[]; next: string | null }>('/api/xref', asked)
+      const asked = {
+        app: query.app,
+        entity: query.entity,
+        native_id: query.nativeId,
+        after,
+        limit: Math.min(PAGE, left),
+      }
+      const { items, next } = await this.#hub.get<{ items: readonly LinkRow[]; next: string | null }>(
+        '/api/xref',
+        asked,
+      )
       yield items
       left -= items.length
       if (next === null) return
@@ -90,7 +109,10 @@ class HubAccess implements Access {
     let before: number | undefined
     for (let left = limit; left > 0; ) {
       const asked = { entity, before, limit: Math.min(PAGE, left) }
-      const { items, next } = await this.#hub.get<{ items: readonly ConflictRow[]; next: number | null }>('/api/conflicts', asked)
+      const { items, next } = await this.#hub.get<{ items: readonly ConflictRow[]; next: number | null }>(
+        '/api/conflicts',
+        asked,
+      )
       yield items
       left -= items.length
       if (next === null) return
@@ -127,7 +149,13 @@ class FileAccess implements Access {
       yield items
       left -= items.length
       const last = items.at(-1)
-      if (last === undefined || items.length < max || query.nativeId !== undefined || refText(last) === (after && refText(after))) return
+      if (
+        last === undefined ||
+        items.length < max ||
+        query.nativeId !== undefined ||
+        refText(last) === (after && refText(after))
+      )
+        return
       after = last
     }
   }

@@ -32,7 +32,10 @@ afterAll(async () => {
   await store.close()
 })
 
-function launch(args: readonly string[], more: Readonly<Record<string, string>> = {}): { child: ChildProcess; ended: Promise<Ended>; stdout: () => string } {
+function launch(
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): { child: ChildProcess; ended: Promise<Ended>; stdout: () => string } {
   const child = spawn(process.execPath, ['--conditions=latchwork-source', MAIN, ...args], {
     env: { PATH: process.env.PATH ?? '', ...env, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,9 +56,16 @@ const spawned = (...args: string[]): Promise<Ended> => launch(args).ended
 class Exited extends Error {}
 
 /** A command in this process, at a terminal or not. */
-async function inside(args: readonly string[], terminal: { readonly isTTY?: boolean; readonly env?: Record<string, string> } = {}): Promise<Ended> {
+async function inside(
+  args: readonly string[],
+  terminal: { readonly isTTY?: boolean; readonly env?: Record<string, string> } = {},
+): Promise<Ended> {
   const said = { stdout: '', stderr: '' }
-  const output = (name: 'stdout' | 'stderr') => ({ isTTY: terminal.isTTY === true, columns: 100, write: (text: string) => void (said[name] += text) })
+  const output = (name: 'stdout' | 'stderr') => ({
+    isTTY: terminal.isTTY === true,
+    columns: 100,
+    write: (text: string) => void (said[name] += text),
+  })
   const code = await run(args, {
     env: { ...env, ...terminal.env },
     stdout: output('stdout'),
@@ -74,12 +84,22 @@ const latchwork = (...args: string[]): Promise<Ended> => inside(args)
 async function launchHub(dataDir: string): Promise<{ child: ChildProcess; ended: Promise<Ended>; url: string }> {
   const { child, ended, stdout } = launch(['start', '--json', '--config', CONFIG, '--data', dataDir, '--port', '0'])
   const isOver = ended.then(({ stderr }) => Promise.reject(new Error(stderr)))
-  const line = await Promise.race([eventually(async () => stdout(), (text) => text.includes('\n')), isOver])
+  const line = await Promise.race([
+    eventually(
+      async () => stdout(),
+      (text) => text.includes('\n'),
+    ),
+    isOver,
+  ])
   return { child, ended, url: (JSON.parse(line) as { url: string }).url }
 }
 
 const tell = (url: string, record: object): Promise<Response> =>
-  fetch(`${url}/hooks/shop`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(record) })
+  fetch(`${url}/hooks/shop`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(record),
+  })
 
 describe('a hub as a process', () => {
   test('survives kill -9, is missed while it is gone, and takes up what it had acknowledged', async () => {
@@ -90,11 +110,20 @@ describe('a hub as a process', () => {
     await first.ended
     expect(existsSync(hubFilePath(folder.path))).toBe(true)
     const release = await spawned('release', 'person', 'shop:1', '--data', folder.path)
-    expect(release).toMatchObject({ code: 3, stdout: '', stderr: expect.stringMatching(/^hub\.not-running: .*has ended without a word.*latchwork start/) })
+    expect(release).toMatchObject({
+      code: 3,
+      stdout: '',
+      stderr: expect.stringMatching(/^hub\.not-running: .*has ended without a word.*latchwork start/),
+    })
 
     const second = await launchHub(folder.path)
-    const links = async (): Promise<unknown[]> => (JSON.parse((await spawned('xref', 'list', '--json', '--data', folder.path)).stdout) as { items: unknown[] }).items
-    expect(await eventually(links, (items) => items.length === 2)).toMatchObject([{ app: 'shop', nativeId: '1' }, { app: 'store' }])
+    const links = async (): Promise<unknown[]> =>
+      (JSON.parse((await spawned('xref', 'list', '--json', '--data', folder.path)).stdout) as { items: unknown[] })
+        .items
+    expect(await eventually(links, (items) => items.length === 2)).toMatchObject([
+      { app: 'shop', nativeId: '1' },
+      { app: 'store' },
+    ])
 
     const beside = await spawned('start', '--config', CONFIG, '--data', folder.path, '--port', '0')
     expect(beside).toMatchObject({ code: 5, stderr: expect.stringMatching(/^store\.in-use: .*another hub/m) })
@@ -113,7 +142,10 @@ describe('the commands that read', () => {
     hub = await startHub({ definition: personHub(), dataDir: folder.path, env, log: collectingLog(), port: 0 })
     await tell(hub.url, { id: 7, rev: 1, name: 'Bea', city: 'Ulm', event: 'a' })
     await tell(hub.url, { id: 8, rev: 1, name: '', city: 'Ulm', event: 'b' })
-    await eventually(async () => hub.engine.stats(), (stats) => stats.writes.applied === 1 && hub.engine.isIdle())
+    await eventually(
+      async () => hub.engine.stats(),
+      (stats) => stats.writes.applied === 1 && hub.engine.isIdle(),
+    )
   })
   afterAll(async () => {
     await hub.stop()
@@ -121,12 +153,28 @@ describe('the commands that read', () => {
   })
 
   const cases: readonly (readonly [command: string, text: RegExp, json: object])[] = [
-    ['status', /2 links[\s\S]*replay <seq>[\s\S]*config\.value-invalid/, { counts: { records: 1, links: 2 }, parkedEntries: [{ nativeId: '8', code: 'config.value-invalid' }] }],
-    ['xref list', /^app\s+object\s+native id[\s\S]*\nshop\s+persons\s+7\s+person\s+\S+\s+open\n/, { items: [{ app: 'shop', nativeId: '7' }, { app: 'store' }], isCut: false }],
+    [
+      'status',
+      /2 links[\s\S]*replay <seq>[\s\S]*config\.value-invalid/,
+      { counts: { records: 1, links: 2 }, parkedEntries: [{ nativeId: '8', code: 'config.value-invalid' }] },
+    ],
+    [
+      'xref list',
+      /^app\s+object\s+native id[\s\S]*\nshop\s+persons\s+7\s+person\s+\S+\s+open\n/,
+      { items: [{ app: 'shop', nativeId: '7' }, { app: 'store' }], isCut: false },
+    ],
     ['xref list --app shop --limit 5', /persons/, { items: [{ app: 'shop' }] }],
     ['conflicts', /^no conflicts\n$/, { items: [], isCut: false }],
-    ['explain person shop:7', /person shop:7[\s\S]*in step[\s\S]*created[\s\S]*shop:7 is new[\s\S]*applied/, { head: expect.arrayContaining([expect.objectContaining({ path: 'name', value: 'Bea' })]) }],
-    ['explain person shop:8', /belongs to no record[\s\S]*latchwork replay \d+/, { key: null, held: [{ code: 'config.value-invalid' }] }],
+    [
+      'explain person shop:7',
+      /person shop:7[\s\S]*in step[\s\S]*created[\s\S]*shop:7 is new[\s\S]*applied/,
+      { head: expect.arrayContaining([expect.objectContaining({ path: 'name', value: 'Bea' })]) },
+    ],
+    [
+      'explain person shop:8',
+      /belongs to no record[\s\S]*latchwork replay \d+/,
+      { key: null, held: [{ code: 'config.value-invalid' }] },
+    ],
   ]
 
   test.each(cases)('%s', async (command, text, json) => {
@@ -151,22 +199,40 @@ describe('the commands that read', () => {
 
   test('ask a hub by its address, and say so when none is there', async () => {
     expect(await latchwork('status', '--json', '--url', hub.url)).toMatchObject({ code: 0 })
-    expect(await latchwork('status', '--url', 'http://127.0.0.1:9')).toMatchObject({ code: 3, stderr: expect.stringMatching(/^hub\.not-running: no hub answers at http:\/\/127\.0\.0\.1:9/) })
+    expect(await latchwork('status', '--url', 'http://127.0.0.1:9')).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/^hub\.not-running: no hub answers at http:\/\/127\.0\.0\.1:9/),
+    })
   })
 
   test('name what they do not know', async () => {
-    expect(await latchwork('explain', 'person', 'shop:404', '--data', folder.path)).toMatchObject({ code: 1, stderr: expect.stringMatching(/^query\.unknown-record: no person is known under shop:404.*xref list/) })
+    expect(await latchwork('explain', 'person', 'shop:404', '--data', folder.path)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^query\.unknown-record: no person is known under shop:404.*xref list/),
+    })
     const asJson = await latchwork('explain', 'persn', 'shop:7', '--data', folder.path, '--json')
-    expect(JSON.parse(asJson.stderr)).toMatchObject({ error: { code: 'query.invalid', message: expect.stringContaining('there are: person') } })
+    expect(JSON.parse(asJson.stderr)).toMatchObject({
+      error: { code: 'query.invalid', message: expect.stringContaining('there are: person') },
+    })
     expect(asJson).toMatchObject({ code: 2, stdout: '' })
-    expect(await latchwork('replay', '999', '--data', folder.path)).toMatchObject({ code: 1, stderr: expect.stringMatching(/^query\.unknown-record: .*latchwork status/) })
-    expect(await latchwork('release', 'person', 'shop:7', '--data', folder.path)).toMatchObject({ code: 1, stderr: expect.stringMatching(/^query\.unknown-record: nothing of person shop:7 is set aside/) })
+    expect(await latchwork('replay', '999', '--data', folder.path)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^query\.unknown-record: .*latchwork status/),
+    })
+    expect(await latchwork('release', 'person', 'shop:7', '--data', folder.path)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^query\.unknown-record: nothing of person shop:7 is set aside/),
+    })
   })
 
   test('answer from the files when no hub runs', async () => {
     await hub.stop()
     const offline = await latchwork('xref', 'list', '--data', folder.path)
-    expect(offline).toMatchObject({ code: 0, stdout: expect.stringContaining('persons'), stderr: expect.stringContaining('no hub runs') })
+    expect(offline).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('persons'),
+      stderr: expect.stringContaining('no hub runs'),
+    })
     const explained = await latchwork('explain', 'person', 'shop:7', '--data', folder.path, '--config', CONFIG)
     expect(explained).toMatchObject({ code: 0, stdout: expect.stringContaining('in step') })
     expect(await latchwork('replay', '2', '--data', folder.path)).toMatchObject({ code: 3 })
@@ -196,7 +262,11 @@ describe('what cannot be understood', () => {
     ['throws', `${start}throw new Error('no luck today')\n`, 'no luck today'],
     ['imports what is not there', `import 'nothing-of-this-name'\n`, 'nothing-of-this-name'],
     ['has an unknown key', `${start}export default defineHub({ app: {}, sync: [] })\n`, "Did you mean 'apps'?"],
-    ['has an unknown key of an application', `${start}export default defineHub({ apps: { shop: http({ baseurl: 'http://x' }) }, sync: [] })\n`, "Did you mean 'baseUrl'?"],
+    [
+      'has an unknown key of an application',
+      `${start}export default defineHub({ apps: { shop: http({ baseurl: 'http://x' }) }, sync: [] })\n`,
+      "Did you mean 'baseUrl'?",
+    ],
   ])('a config that %s', async (_what, text, message) => {
     using folder = temporaryFolder()
     const file = join(folder.path, 'latchwork.config.ts')

@@ -9,7 +9,11 @@ import { CONFIG_DEFAULT } from './defaults.ts'
 export async function loadConfig(given: string): Promise<HubDefinition> {
   const file = resolve(given)
   if (!existsSync(file)) {
-    throw new SyncError('config.not-found', `there is no config at ${file}. Name one with --config <file>, or create ${CONFIG_DEFAULT} there`, { place: { file } })
+    throw new SyncError(
+      'config.not-found',
+      `there is no config at ${file}. Name one with --config <file>, or create ${CONFIG_DEFAULT} there`,
+      { place: { file } },
+    )
   }
   let loaded: { readonly default?: unknown }
   try {
@@ -21,7 +25,8 @@ export async function loadConfig(given: string): Promise<HubDefinition> {
 }
 
 function configError(error: unknown, file: string): SyncError {
-  if (SyncError.is(error)) return new SyncError(error.code, `${error.message} (in ${file})`, { place: { ...error.place, file }, cause: error })
+  if (SyncError.is(error))
+    return new SyncError(error.code, `${error.message} (in ${file})`, { place: { ...error.place, file }, cause: error })
   const reason = error instanceof Error ? error.message : String(error)
   const at = error instanceof Error ? placeIn(error.stack ?? '', file) : ''
   return new SyncError('config.invalid', `${file}${at} cannot be loaded: ${reason}`, { place: { file }, cause: error })

@@ -8,31 +8,49 @@ import { ago, clockText, duration } from './time-text.ts'
 /** A record as a person reads it: what it is, where it is, what happened, and why it is not where it should be. */
 export function explanationText(found: Explanation, terminal: Terminal, nowMs: number): string {
   const bold = (text: string): string => terminal.style('bold', text)
-  const lines = [`${bold(`${found.entity} ${found.app}:${found.nativeId}`)}${found.deleted ? terminal.style('red', '  deleted') : ''}`]
-  lines.push(found.key === null ? 'belongs to no record of the hub' : terminal.style('dim', `canonical key ${found.key}`))
+  const lines = [
+    `${bold(`${found.entity} ${found.app}:${found.nativeId}`)}${found.deleted ? terminal.style('red', '  deleted') : ''}`,
+  ]
+  lines.push(
+    found.key === null ? 'belongs to no record of the hub' : terminal.style('dim', `canonical key ${found.key}`),
+  )
   if (found.head.length > 0) lines.push('', bold('Now'), headTable(found, terminal, nowMs))
-  if (found.lanes.length > 0) lines.push('', bold('Where'), ...found.lanes.flatMap((lane) => laneLines(lane, terminal, nowMs)))
+  if (found.lanes.length > 0)
+    lines.push('', bold('Where'), ...found.lanes.flatMap((lane) => laneLines(lane, terminal, nowMs)))
   if (found.held.length > 0) {
     lines.push('', bold('Set aside or waiting'))
     for (const entry of found.held) {
-      const how = entry.waitsOn === 'operator' ? `\`latchwork replay ${entry.seq}\` takes it up again` : `waits for: ${entry.waitsOn}`
-      lines.push(`  ${terminal.style('red', `#${entry.seq} ${entry.code}`)} ${ago(entry.sinceMs, nowMs)}: ${entry.message}`, `    ${how}`)
+      const how =
+        entry.waitsOn === 'operator'
+          ? `\`latchwork replay ${entry.seq}\` takes it up again`
+          : `waits for: ${entry.waitsOn}`
+      lines.push(
+        `  ${terminal.style('red', `#${entry.seq} ${entry.code}`)} ${ago(entry.sinceMs, nowMs)}: ${entry.message}`,
+        `    ${how}`,
+      )
     }
   }
   if (found.verdicts.length > 0) lines.push('', bold('What happened'), timeline(found, terminal, nowMs))
-  if (found.conflicts.length > 0) lines.push('', bold('Values that lost'), ...found.conflicts.map((one) => conflictLine(one, terminal, nowMs)))
-  for (const [path, { message }] of Object.entries(found.parkedPaths)) lines.push('', terminal.style('red', `${path} is set aside: ${message}`))
+  if (found.conflicts.length > 0)
+    lines.push('', bold('Values that lost'), ...found.conflicts.map((one) => conflictLine(one, terminal, nowMs)))
+  for (const [path, { message }] of Object.entries(found.parkedPaths))
+    lines.push('', terminal.style('red', `${path} is set aside: ${message}`))
   return lines.join('\n')
 }
 
-const valueText = (value: Value, lengthMax: number): string => shorten(typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'null'), lengthMax)
+const valueText = (value: Value, lengthMax: number): string =>
+  shorten(typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'null'), lengthMax)
 
 function headTable(found: Explanation, terminal: Terminal, nowMs: number): string {
   const rows = found.head.filter((cell) => !(cell.path.endsWith(']') && cell.value === true))
   return table<Explanation['head'][number]>(
     [
       { title: '  field', text: (cell) => `  ${cell.path}` },
-      { title: 'value', text: (cell) => (cell.path.endsWith(']') ? 'taken out' : valueText(cell.value, Math.max(20, terminal.columns - 50))) },
+      {
+        title: 'value',
+        text: (cell) =>
+          cell.path.endsWith(']') ? 'taken out' : valueText(cell.value, Math.max(20, terminal.columns - 50)),
+      },
       { title: 'from', text: (cell) => cell.app },
       { title: 'since', text: (cell) => ago(cell.atMs, nowMs) },
     ],
@@ -45,11 +63,22 @@ function laneLines(lane: LaneExplanation, terminal: Terminal, nowMs: number): st
   const name = `  ${terminal.style('bold', `${lane.app}:${lane.nativeId ?? '(no id yet)'}`)}`
   const lines = [`${name}  ${laneState(lane, terminal)}, latch ${latchText(lane, terminal, nowMs)}`]
   for (const { path, head, app } of lane.differs) {
-    lines.push(`    ${path}: here ${app === undefined ? 'not known' : valueText(app, 40)}, should be ${valueText(head, 40)}`)
+    lines.push(
+      `    ${path}: here ${app === undefined ? 'not known' : valueText(app, 40)}, should be ${valueText(head, 40)}`,
+    )
   }
-  if (lane.park !== null) lines.push(`    ${terminal.style('red', `set aside ${ago(lane.park.atMs, nowMs)}: ${lane.park.code}`)}: ${oneLine(lane.park.message)}`)
-  if (lane.retry !== null) lines.push(`    tried ${lane.retry.tries} times, again ${ago(lane.retry.notBeforeMs, nowMs)}: ${lane.retry.code}: ${oneLine(lane.retry.message)}`)
-  if (lane.waitsFor !== null) lines.push(`    waits since ${duration(nowMs - lane.waitsFor.sinceMs)} until ${lane.waitsFor.entity} ${lane.waitsFor.key} is there`)
+  if (lane.park !== null)
+    lines.push(
+      `    ${terminal.style('red', `set aside ${ago(lane.park.atMs, nowMs)}: ${lane.park.code}`)}: ${oneLine(lane.park.message)}`,
+    )
+  if (lane.retry !== null)
+    lines.push(
+      `    tried ${lane.retry.tries} times, again ${ago(lane.retry.notBeforeMs, nowMs)}: ${lane.retry.code}: ${oneLine(lane.retry.message)}`,
+    )
+  if (lane.waitsFor !== null)
+    lines.push(
+      `    waits since ${duration(nowMs - lane.waitsFor.sinceMs)} until ${lane.waitsFor.entity} ${lane.waitsFor.key} is there`,
+    )
   if (lane.reading !== null) lines.push(`    is being read: ${lane.reading}`)
   return lines
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, ERROR_CODES, SyncError } from '../errors/index.ts'
+import { ERROR_CODES, type ErrorCode, SyncError } from '../errors/index.ts'
 import { decodeData } from '../model/value.ts'
 
 /** A local hub answers in milliseconds; this is for one that hangs. */
@@ -15,7 +15,9 @@ export class HubClient {
   }
 
   get<T>(path: string, query: Readonly<Record<string, string | number | undefined>> = {}): Promise<T> {
-    const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)] as [string, string]]))
+    const given = Object.entries(query).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, String(value)] as [string, string]],
+    )
     const text = new URLSearchParams(given).toString()
     return this.#send('GET', text === '' ? path : `${path}?${text}`) as Promise<T>
   }
@@ -52,7 +54,11 @@ function dataOf(text: string): unknown {
 export function unreachable(url: string, error: unknown): SyncError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const why = cause instanceof Error ? cause.message : String(cause)
-  return new SyncError('hub.not-running', `no hub answers at ${url}: ${why || 'no connection'}. Start one with \`latchwork start\`, or name another with --url or --data`, { cause: error })
+  return new SyncError(
+    'hub.not-running',
+    `no hub answers at ${url}: ${why || 'no connection'}. Start one with \`latchwork start\`, or name another with --url or --data`,
+    { cause: error },
+  )
 }
 
 /** The hub's own error, with its code; or what else answered there. */

@@ -62,7 +62,10 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
     .addHelpText('after', HELP)
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(latchwork --help lists the commands and options)')
-    .configureOutput({ writeOut: (text) => void process.stdout.write(text), writeErr: (text) => void process.stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => void process.stdout.write(text),
+      writeErr: (text) => void process.stderr.write(text),
+    })
     .exitOverride()
   addStart(program, choose)
   addReading(program, choose)
@@ -79,8 +82,15 @@ function addStart(program: Command, choose: (action: Action) => void): void {
     .command('start')
     .description('run a hub: listeners, engine, admin API')
     .option('--port <port>', 'where webhooks and the admin API listen; 0 takes a free one (default: 4800)', portOf)
-    .option('--host <host>', 'the address to listen on (default: 127.0.0.1; any other needs LATCHWORK_ADMIN_TOKEN for the admin API)')
-    .addOption(new Option('--log-level <level>', 'the least that is logged').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .option(
+      '--host <host>',
+      'the address to listen on (default: 127.0.0.1; any other needs LATCHWORK_ADMIN_TOKEN for the admin API)',
+    )
+    .addOption(
+      new Option('--log-level <level>', 'the least that is logged')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
     .action((own: { port?: number; host?: string; logLevel: LogLevel }) =>
       choose(async ({ options, terminal, process }) => {
         const { start } = await import('./start.ts')
@@ -113,7 +123,9 @@ function addReading(program: Command, choose: (action: Action) => void): void {
   program
     .command('explain <entity> <app:id>')
     .description('everything that was decided about a record, and why')
-    .action((entity: string, record: string) => choose(async (context) => (await import('./reading.ts')).explainRecord(context, entity, record)))
+    .action((entity: string, record: string) =>
+      choose(async (context) => (await import('./reading.ts')).explainRecord(context, entity, record)),
+    )
 }
 
 function addOperating(program: Command, choose: (action: Action) => void): void {
@@ -148,7 +160,10 @@ function countOf(text: string): number {
 export function recordOf(text: string): { readonly app: string; readonly nativeId: string } {
   const colon = text.indexOf(':')
   if (colon < 1 || colon === text.length - 1) {
-    throw new SyncError('query.invalid', `${JSON.stringify(text)} is not <app>:<id>; write for example warehouse:C-7F3A2B`)
+    throw new SyncError(
+      'query.invalid',
+      `${JSON.stringify(text)} is not <app>:<id>; write for example warehouse:C-7F3A2B`,
+    )
   }
   return { app: text.slice(0, colon), nativeId: text.slice(colon + 1) }
 }

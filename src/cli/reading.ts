@@ -4,8 +4,8 @@ import type { HubModel } from '../model/entity.ts'
 import { asAppId, asEntityName, asNativeId } from '../model/ids.ts'
 import type { LinkRow } from '../ports/store.ts'
 import { type Access, type ConflictRow, openAccess } from './access.ts'
-import { explanationText } from './explain-text.ts'
 import { EXIT } from './exit-codes.ts'
+import { explanationText } from './explain-text.ts'
 import { type CommandContext, recordOf } from './program.ts'
 import { statusText } from './status-text.ts'
 import { shorten, table } from './table.ts'
@@ -44,13 +44,20 @@ const xrefTable = (rows: readonly LinkRow[], terminal: Terminal): string =>
       { title: 'native id', text: (row) => row.nativeId },
       { title: 'entity', text: (row) => row.entity },
       { title: 'canonical key', text: (row) => row.key ?? '-' },
-      { title: 'latch', text: (row) => (row.state === 'tombstone' ? 'deleted' : row.latchClosed ? terminal.style('yellow', 'closed') : 'open') },
+      {
+        title: 'latch',
+        text: (row) =>
+          row.state === 'tombstone' ? 'deleted' : row.latchClosed ? terminal.style('yellow', 'closed') : 'open',
+      },
     ],
     rows,
     (text) => terminal.style('dim', text),
   )
 
-export async function conflicts(context: CommandContext, own: { readonly entity?: string; readonly limit: number }): Promise<number> {
+export async function conflicts(
+  context: CommandContext,
+  own: { readonly entity?: string; readonly limit: number },
+): Promise<number> {
   const { terminal } = context
   await using access = await open(context)
   const { rows, isCut } = await collect(access.conflicts(own.entity, wantedOf(own.limit)), own.limit, terminal)
@@ -80,7 +87,11 @@ function conflictsTable(rows: readonly ConflictRow[], terminal: Terminal): strin
 export async function explainRecord(context: CommandContext, entity: string, record: string): Promise<number> {
   const { app, nativeId } = recordOf(record)
   await using access = await open(context)
-  const found = await access.explain({ entity: asEntityName(entity), app: asAppId(app), nativeId: asNativeId(nativeId) })
+  const found = await access.explain({
+    entity: asEntityName(entity),
+    app: asAppId(app),
+    nativeId: asNativeId(nativeId),
+  })
   context.terminal.result(found, () => explanationText(found, context.terminal, systemClock.nowMs()))
   return EXIT.ok
 }
@@ -92,8 +103,14 @@ function open({ options, process, terminal }: CommandContext): Promise<Access> {
     const { loadConfig } = await import('./config-file.ts')
     return (await loadConfig(options.config)).model
   }
-  return openAccess({ data: options.data, ...(options.url === undefined ? {} : { url: options.url }), env: process.env, model }).then((access) => {
-    if (access.from === 'files' && !terminal.isJson) terminal.note(terminal.style('dim', `no hub runs on ${options.data}; this is what its files say`))
+  return openAccess({
+    data: options.data,
+    ...(options.url === undefined ? {} : { url: options.url }),
+    env: process.env,
+    model,
+  }).then((access) => {
+    if (access.from === 'files' && !terminal.isJson)
+      terminal.note(terminal.style('dim', `no hub runs on ${options.data}; this is what its files say`))
     return access
   })
 }
@@ -101,7 +118,11 @@ function open({ options, process, terminal }: CommandContext): Promise<Access> {
 /** One row more than asked for, to know whether there are more. 0 is all. */
 const wantedOf = (limit: number): number => (limit === 0 ? Number.MAX_SAFE_INTEGER : limit + 1)
 
-async function collect<Row>(pages: AsyncIterable<readonly Row[]>, limit: number, terminal: Terminal): Promise<{ rows: Row[]; isCut: boolean }> {
+async function collect<Row>(
+  pages: AsyncIterable<readonly Row[]>,
+  limit: number,
+  terminal: Terminal,
+): Promise<{ rows: Row[]; isCut: boolean }> {
   const rows: Row[] = []
   let said = 0
   for await (const page of pages) {

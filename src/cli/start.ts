@@ -1,6 +1,6 @@
 import { systemClock } from '../lib/system-clock.ts'
 import type { LogLevel } from '../ports/clock.ts'
-import { HOST_DEFAULT, PORT_DEFAULT, type RunningHub, startHub } from '../server/hub.ts'
+import type { RunningHub } from '../server/hub.ts'
 import { createLog } from '../server/log.ts'
 import { loadConfig } from './config-file.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -22,6 +22,8 @@ export async function start(options: StartOptions, terminal: Terminal, process: 
   const colour = process.stderr.isTTY === true && !process.env.NO_COLOR
   const log = createLog(process.stderr, systemClock, options.logLevel, colour)
   const definition = await loadConfig(options.config)
+  // After the config, so that a mistake in it is told at once.
+  const { HOST_DEFAULT, PORT_DEFAULT, startHub } = await import('../server/hub.ts')
   const hub = await startHub({
     definition,
     dataDir: options.data,
@@ -31,7 +33,8 @@ export async function start(options: StartOptions, terminal: Terminal, process: 
     host: options.host ?? HOST_DEFAULT,
   })
   const { url, port } = hub
-  if (terminal.isJson) terminal.result({ ready: true, url, port, pid: globalThis.process.pid, data: options.data }, () => '')
+  if (terminal.isJson)
+    terminal.result({ ready: true, url, port, pid: globalThis.process.pid, data: options.data }, () => '')
   else terminal.note(`latchwork runs on ${url} with its data in ${options.data}. Ctrl-C stops it.`)
   // All is closed and written down by then; a timer that somebody forgot must not keep the process.
   process.exit(await untilStopped(hub, process, terminal))

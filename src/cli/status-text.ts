@@ -3,22 +3,34 @@ import { shorten, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 import { ago, duration } from './time-text.ts'
 
-export function statusText(status: HubStatus | (StoreStatus & { readonly running: false }), terminal: Terminal, nowMs: number): string {
+export function statusText(
+  status: HubStatus | (StoreStatus & { readonly running: false }),
+  terminal: Terminal,
+  nowMs: number,
+): string {
   const { counts } = status
   const lines = status.running ? runningLines(status, terminal) : []
   lines.push(`${counts.records} records, ${counts.links} links, ${counts.conflicts} conflicts`)
   const open = Object.entries(counts.openLanes).filter(([state]) => state !== 'parked')
   if (open.length > 0) lines.push(`not in step yet: ${open.map(([state, count]) => `${count} ${state}`).join(', ')}`)
   const waiting = Object.entries(status.waiting)
-  if (waiting.length > 0) lines.push(`notifications that wait: ${waiting.map(([on, count]) => `${count} for ${on}`).join(', ')}`)
+  if (waiting.length > 0)
+    lines.push(`notifications that wait: ${waiting.map(([on, count]) => `${count} for ${on}`).join(', ')}`)
   lines.push('', ...parkedLines(status, terminal, nowMs))
   return lines.join('\n')
 }
 
 function runningLines(status: HubStatus, terminal: Terminal): string[] {
   const { engine } = status
-  const state = status.ready ? (status.idle ? terminal.style('green', 'in step') : terminal.style('cyan', 'working')) : terminal.style('yellow', 'starting')
-  const latency = engine.latencyMs.p50 === null ? '' : `, delivered in ${duration(engine.latencyMs.p50)} (p99 ${duration(engine.latencyMs.p99 ?? 0)})`
+  const state = status.ready
+    ? status.idle
+      ? terminal.style('green', 'in step')
+      : terminal.style('cyan', 'working')
+    : terminal.style('yellow', 'starting')
+  const latency =
+    engine.latencyMs.p50 === null
+      ? ''
+      : `, delivered in ${duration(engine.latencyMs.p50)} (p99 ${duration(engine.latencyMs.p99 ?? 0)})`
   const lines = [
     `hub ${status.pid} is ${state}, up ${duration(status.nowMs - status.startedAtMs)}`,
     `${engine.notifications} notifications, ${engine.writes.applied} writes${latency}, ${engine.backlog} waiting, ${engine.inFlight} under way`,
@@ -28,7 +40,13 @@ function runningLines(status: HubStatus, terminal: Terminal): string[] {
         { title: 'app', text: (app) => app.app },
         { title: 'class', text: (app) => app.classes.join(', ') },
         { title: 'objects', text: (app) => app.objects.map((one) => one.object).join(', ') },
-        { title: 'writes exposed', text: (app) => (app.exposure === null ? '-' : `${app.exposure.writes}, p50 ${duration(app.exposure.p50Ms ?? 0)}, p99 ${duration(app.exposure.p99Ms ?? 0)}`) },
+        {
+          title: 'writes exposed',
+          text: (app) =>
+            app.exposure === null
+              ? '-'
+              : `${app.exposure.writes}, p50 ${duration(app.exposure.p50Ms ?? 0)}, p99 ${duration(app.exposure.p99Ms ?? 0)}`,
+        },
       ],
       status.apps,
       (text) => terminal.style('dim', text),
@@ -43,7 +61,12 @@ function runningLines(status: HubStatus, terminal: Terminal): string[] {
 function limitLines({ app, objects }: HubStatus['apps'][number], terminal: Terminal): string[] {
   const limits = new Map(objects.flatMap((one) => one.notPromised).map((limit) => [limit.promise, limit]))
   if (limits.size === 0) return []
-  return [...[...limits.values()].map(({ promise, why }) => `${terminal.style('yellow', `${app}: not promised, ${promise}`)}: ${why}`), '']
+  return [
+    ...[...limits.values()].map(
+      ({ promise, why }) => `${terminal.style('yellow', `${app}: not promised, ${promise}`)}: ${why}`,
+    ),
+    '',
+  ]
 }
 
 function parkedLines(status: StoreStatus, terminal: Terminal, nowMs: number): string[] {

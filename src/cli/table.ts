@@ -9,9 +9,15 @@ export interface Column<Row> {
 
 const GAP = '  '
 
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], style: (text: string) => string = (text) => text): string {
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  style: (text: string) => string = (text) => text,
+): string {
   const cells = rows.map((row) => columns.map((column) => oneLine(column.text(row))))
-  const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((line) => visibleLength(line[i] ?? ''))))
+  const widths = columns.map(({ title }, i) =>
+    Math.max(title.length, ...cells.map((line) => visibleLength(line[i] ?? ''))),
+  )
   const align = (line: readonly string[]): string =>
     line
       .map((text, i) => {

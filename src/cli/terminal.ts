@@ -53,9 +53,15 @@ export class Terminal {
   /** `code: message`; the place where it is known, and the stack only for who asked. */
   error(error: unknown, isDebug: boolean): SyncError {
     const known = SyncError.from(error)
-    if (this.isJson) this.#process.stderr.write(`${encodeData({ error: { code: known.code, message: known.message, place: known.place } })}\n`)
+    if (this.isJson)
+      this.#process.stderr.write(
+        `${encodeData({ error: { code: known.code, message: known.message, place: known.place } })}\n`,
+      )
     else this.#process.stderr.write(`${this.style('red', known.code)}: ${known.message}\n`)
-    if (isDebug) this.#process.stderr.write(`${known.stack ?? ''}\n${known.cause instanceof Error ? `caused by ${known.cause.stack}\n` : ''}`)
+    if (isDebug)
+      this.#process.stderr.write(
+        `${known.stack ?? ''}\n${known.cause instanceof Error ? `caused by ${known.cause.stack}\n` : ''}`,
+      )
     return known
   }
 }

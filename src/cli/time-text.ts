@@ -12,10 +12,13 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / DAY_MS)} days`
 }
 
-export const ago = (atMs: number, nowMs: number): string => (atMs > nowMs ? `in ${duration(atMs - nowMs)}` : `${duration(nowMs - atMs)} ago`)
+export const ago = (atMs: number, nowMs: number): string =>
+  atMs > nowMs ? `in ${duration(atMs - nowMs)}` : `${duration(nowMs - atMs)} ago`
 
 /** UTC, as in logs; the day only where it is not today's. */
 export function clockText(atMs: number, nowMs: number): string {
   const text = new Date(atMs).toISOString()
-  return text.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10) ? text.slice(11, 23) : text.slice(0, 23).replace('T', ' ')
+  return text.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)
+    ? text.slice(11, 23)
+    : text.slice(0, 23).replace('T', ' ')
 }

@@ -327,7 +327,8 @@ export class Cycle {
   /** Something happened there: one read begun from now on answers it, and every hint until then. */
   #hint(work: RecordWork, prepared: Prepared, lane: Lane): void {
     const { token } = prepared.binding.capabilities
-    if (token === 'T1' && prepared.token !== undefined && prepared.token === lane.token) {
+    const known = lane.own.every((own) => own.token !== lane.token || own.renditionSeen)
+    if (token === 'T1' && known && prepared.token !== undefined && prepared.token === lane.token) {
       work.say(prepared, lane.app, 'echo', `${lane.app} notifies of version ${lane.token}, which is known`)
       return this.#done(prepared)
     }

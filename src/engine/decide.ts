@@ -8,7 +8,7 @@ import type { Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type JournalPosition, type NativeId, type Token } from '../model/ids.ts'
 import type { Intent, Lane, OwnWrite } from '../model/record.ts'
-import { type Image, valuesEqual } from '../model/value.ts'
+import { type Fields, type Image, type Value, valuesEqual } from '../model/value.ts'
 import type { At, RecordWork } from './record-work.ts'
 
 /**
@@ -39,9 +39,9 @@ export function observe(work: RecordWork, binding: BindingModel, seen: Observati
     observeDeletion(work, binding, lane, seen)
     return
   }
-  const exact: OwnWriteSeen | null = own === undefined || order !== 'same' ? null : { how: 'exact', ...patchOf(own, lane), origin: own }
-  const marked = own === undefined ? lane : { ...lane, own: lane.own.map((write) => (write === own ? { ...write, renditionSeen: true } : write)) }
-  foldInto(work, binding, marked, seen.image, seen, exact, references, own)
+  const subtracted = own !== undefined && order === 'same' ? { how: 'exact' as const, patch: unseenPatch(lane), native: {}, origin: own } : unseenRendition(lane)
+  const marked = { ...lane, own: renditionsSeen(lane.own) }
+  foldInto(work, binding, marked, seen.image, seen, subtracted, references, own)
 }
 
 /** The own write whose reply named exactly this token (the ladder's second rung). */
@@ -49,11 +49,28 @@ function ownWriteOf(lane: Lane, token: Token | undefined): OwnWrite | undefined 
   return token === undefined ? undefined : lane.own.find((write) => write.token === token)
 }
 
-function patchOf(own: OwnWrite, lane: Lane): Pick<OwnWriteSeen, 'patch' | 'native'> {
-  const patch: Record<string, Lane['sent'][string]> = {}
-  for (const path of own.paths) if (path in lane.sent) patch[path] = lane.sent[path] as Lane['sent'][string]
-  return { patch, native: {} }
+/**
+ * Our last write, when nothing has been heard of the record since: the application's own form of what we wrote is not known yet, so a value that is ours but for its
+ * spelling is that form, and not a change.
+ */
+function unseenRendition(lane: Lane): OwnWriteSeen | null {
+  const last = lane.own[0]
+  if (last === undefined || last.renditionSeen || last.token === null || last.token !== lane.token) return null
+  return { how: 'included', patch: unseenPatch(lane), native: lane.image, origin: null }
 }
+
+/** What we wrote since the application's own form was last seen: each write stands on the one before it, so their paths add up. */
+function unseenPatch(lane: Lane): Fields {
+  const patch: Record<string, Value> = {}
+  for (const own of lane.own) {
+    if (own.renditionSeen) break
+    for (const path of own.paths) if (path in lane.sent) patch[path] = lane.sent[path] as Value
+  }
+  return patch
+}
+
+const renditionsSeen = (own: readonly OwnWrite[]): readonly OwnWrite[] =>
+  own.length === 0 || own[0]?.renditionSeen ? own : own.map((write) => (write.renditionSeen ? write : { ...write, renditionSeen: true }))
 
 /** Step 6, the only comparison that may drop without looking at content. */
 function staleness(binding: BindingModel, lane: Lane, seen: Observation): 'older' | 'same' | 'newer' {
@@ -154,8 +171,8 @@ function takeSettled(
     const image = flatten()
     if (image !== null) {
       const blind = binding.capabilities.condition === 'C0' && intent.kind === 'update'
-      const own: OwnWriteSeen = { how: 'exact', patch: intent.patch, native: intent.native, origin: blind ? null : intent }
-      const lane = { ...settled.lane, own: settled.lane.own.map((write, i) => (i === 0 ? { ...write, renditionSeen: true } : write)) }
+      const own: OwnWriteSeen = { how: 'exact', patch: { ...unseenPatch(settled.lane), ...intent.patch }, native: intent.native, origin: blind ? null : intent }
+      const lane = { ...settled.lane, own: renditionsSeen(settled.lane.own) }
       const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token, sourceTimeMs: undefined, isRead: true }
       foldInto(work, binding, lane, image, seen, own, references, undefined)
     }

@@ -23,7 +23,9 @@ export function createAdmin(context: HubContext): Hono {
 
   app.get('/healthz', (c) => c.json({ ok: true }))
   app.get('/readyz', (c) => c.json({ ready: context.isReady() }, context.isReady() ? 200 : 503))
-  app.get('/metrics', async (c) => c.text(await metricsText(context), 200, { 'content-type': 'text/plain; version=0.0.4' }))
+  app.get('/metrics', async (c) =>
+    c.text(await metricsText(context), 200, { 'content-type': 'text/plain; version=0.0.4' }),
+  )
 
   app.use('/api/*', async (c, next) => {
     checkAccess(c.req.raw.headers, { token: context.adminToken, listening: context.listening })
@@ -60,7 +62,10 @@ function problem(error: unknown, path: string): Response {
 }
 
 const unknownPath = (path: string): SyncError =>
-  new SyncError('admin.unknown-path', `nothing is at ${path.slice(0, 200)}. The admin API has /api/status, /api/xref, /api/conflicts, /api/explain/<entity>/<app>/<id>, /api/events; beside it are /healthz, /readyz and /metrics.`)
+  new SyncError(
+    'admin.unknown-path',
+    `nothing is at ${path.slice(0, 200)}. The admin API has /api/status, /api/xref, /api/conflicts, /api/explain/<entity>/<app>/<id>, /api/events; beside it are /healthz, /readyz and /metrics.`,
+  )
 
 type Query = (name: string) => string | undefined
 
@@ -90,7 +95,8 @@ async function xrefPage({ engine }: HubContext, query: Query): Promise<{ items: 
 async function conflictsPage({ engine }: HubContext, query: Query): Promise<{ items: unknown; next: number | null }> {
   const [entity, before] = [query('entity'), query('before')]
   const max = limitOf(query)
-  if (before !== undefined && !/^\d{1,15}$/.test(before)) throw new SyncError('query.invalid', 'before is not the `next` of a page before')
+  if (before !== undefined && !/^\d{1,15}$/.test(before))
+    throw new SyncError('query.invalid', 'before is not the `next` of a page before')
   const items = await engine.store.conflicts({
     max,
     ...(entity === undefined ? {} : { entity: asEntityName(entity) }),
@@ -105,7 +111,10 @@ async function release({ engine }: HubContext, key: string, app: string): Promis
   const [found] = records
   if (found === undefined) throw new SyncError('query.unknown-record', `no record has the key ${key.slice(0, 100)}`)
   if (found.lanes[record.app] === undefined) {
-    throw new SyncError('query.unknown-record', `${found.entity} ${key} has nothing to release in ${app.slice(0, 100)}; it is known in: ${Object.keys(found.lanes).join(', ')}`)
+    throw new SyncError(
+      'query.unknown-record',
+      `${found.entity} ${key} has nothing to release in ${app.slice(0, 100)}; it is known in: ${Object.keys(found.lanes).join(', ')}`,
+    )
   }
   await engine.operate({ action: 'release', ...record })
 }
@@ -115,7 +124,10 @@ async function replay({ engine }: HubContext, text: string): Promise<number> {
   if (!/^\d{1,15}$/.test(text)) throw new SyncError('query.invalid', `${text.slice(0, 40)} is not a journal position`)
   const [entry] = await engine.store.held(asJournalPosition(Math.max(0, seq - 1)), 1)
   if (entry?.seq !== seq || entry.waitsOn !== 'operator') {
-    throw new SyncError('query.unknown-record', `no entry is set aside at journal position ${seq}. \`latchwork status\` lists those that are`)
+    throw new SyncError(
+      'query.unknown-record',
+      `no entry is set aside at journal position ${seq}. \`latchwork status\` lists those that are`,
+    )
   }
   await engine.operate({ action: 'replay', seq: asJournalPosition(seq) })
   return seq

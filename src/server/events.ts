@@ -49,7 +49,11 @@ export class EventBuffer {
 }
 
 /** Server-sent events: every verdict of the engine from now on, as `event: verdict`. There is no history here; `explain` has it. */
-export function createEventStream({ engine, clock, stopping }: HubContext): (c: Context) => Response | Promise<Response> {
+export function createEventStream({
+  engine,
+  clock,
+  stopping,
+}: HubContext): (c: Context) => Response | Promise<Response> {
   let clients = 0
   return (c) => {
     if (clients >= CLIENTS_MAX) return c.text('too many event streams are open', 503, { 'retry-after': '5' })
@@ -78,7 +82,10 @@ export function createEventStream({ engine, clock, stopping }: HubContext): (c: 
           const { events, dropped } = buffer.take()
           if (dropped > 0) await stream.writeSSE({ event: 'dropped', data: JSON.stringify({ dropped }) })
           // One write for all that has come: a busy hub makes thousands a second.
-          if (events.length > 0) await stream.write(events.map((event) => `event: verdict\nid: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`).join(''))
+          if (events.length > 0)
+            await stream.write(
+              events.map((event) => `event: verdict\nid: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`).join(''),
+            )
         }
       } finally {
         clients--

@@ -21,7 +21,13 @@ export interface LaneExplanation {
   readonly isInStep: boolean
   /** Why the application is not in step: values of the head and what the application is known to hold (absent: not known there). */
   readonly differs: readonly { readonly path: Path; readonly head: Value; readonly app?: Value }[]
-  readonly latch: { readonly closed: boolean; readonly op?: string; readonly kind?: string; readonly state?: string; readonly sinceMs?: number }
+  readonly latch: {
+    readonly closed: boolean
+    readonly op?: string
+    readonly kind?: string
+    readonly state?: string
+    readonly sinceMs?: number
+  }
   readonly park: Lane['park']
   readonly retry: Lane['retry']
   readonly waitsFor: Lane['waitsFor']
@@ -37,7 +43,14 @@ export interface Explanation extends RecordName {
   /** null: the native record is known, but belongs to no record of the hub; `held` says why. */
   readonly key: CanonicalKey | null
   readonly deleted: boolean
-  readonly head: readonly { readonly path: Path; readonly value: Value; readonly app: AppId; readonly atMs: number; readonly seq: number; readonly hops: number }[]
+  readonly head: readonly {
+    readonly path: Path
+    readonly value: Value
+    readonly app: AppId
+    readonly atMs: number
+    readonly seq: number
+    readonly hops: number
+  }[]
   readonly lanes: readonly LaneExplanation[]
   /** Over all applications, oldest first; the last 64. */
   readonly verdicts: readonly Verdict[]
@@ -59,10 +72,21 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
   const link = links.find((one) => one.state === 'live') ?? links[0]
   const held = await heldOf(store, name)
   const key = link?.key ?? null
-  const [record] = key === null ? [] : (await store.load({ records: [key], natives: [], canonicals: [], matches: [] })).records
+  const [record] =
+    key === null ? [] : (await store.load({ records: [key], natives: [], canonicals: [], matches: [] })).records
   if (record === undefined) {
     if (link === undefined && held.length === 0) throw unknownRecord(name)
-    return { ...name, key: null, deleted: link?.state === 'tombstone', head: [], lanes: [], verdicts: [], conflicts: [], held, parkedPaths: {} }
+    return {
+      ...name,
+      key: null,
+      deleted: link?.state === 'tombstone',
+      head: [],
+      lanes: [],
+      verdicts: [],
+      conflicts: [],
+      held,
+      parkedPaths: {},
+    }
   }
   const conflicts = await store.conflicts({ key: record.key, max: CONFLICTS_MAX })
   const verdicts = await store.verdicts(record.key)
@@ -80,16 +104,28 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
 }
 
 const unknownRecord = ({ entity, app, nativeId }: RecordName): SyncError =>
-  new SyncError('query.unknown-record', `no ${entity} is known under ${app}:${nativeId}. \`latchwork xref list --app ${app}\` shows what is; a record that was never heard of is not in it.`, {
-    place: { entity, app, nativeId },
-  })
+  new SyncError(
+    'query.unknown-record',
+    `no ${entity} is known under ${app}:${nativeId}. \`latchwork xref list --app ${app}\` shows what is; a record that was never heard of is not in it.`,
+    {
+      place: { entity, app, nativeId },
+    },
+  )
 
 /** A wrong name of an entity or application gets the known ones, not "not found". */
 function checkName({ entity, app }: RecordName, model: HubModel | null): void {
   if (model === null) return
   const known = model.entities.get(entity)
-  if (known === undefined) throw new SyncError('query.invalid', `there is no entity '${entity}'; there are: ${[...model.entities.keys()].join(', ')}.`)
-  if (!known.bindings.has(app)) throw new SyncError('query.invalid', `'${app}' has no ${entity}; it is in: ${[...known.bindings.keys()].join(', ')}.`)
+  if (known === undefined)
+    throw new SyncError(
+      'query.invalid',
+      `there is no entity '${entity}'; there are: ${[...model.entities.keys()].join(', ')}.`,
+    )
+  if (!known.bindings.has(app))
+    throw new SyncError(
+      'query.invalid',
+      `'${app}' has no ${entity}; it is in: ${[...known.bindings.keys()].join(', ')}.`,
+    )
 }
 
 async function heldOf(store: StoreReader, name: RecordName): Promise<Explanation['held']> {
@@ -100,7 +136,14 @@ async function heldOf(store: StoreReader, name: RecordName): Promise<Explanation
 }
 
 const headOf = (record: RecordState): Explanation['head'] =>
-  Object.entries(record.head).map(([path, { value, origin }]) => ({ path, value, app: origin.app, atMs: origin.timeMs, seq: origin.seq, hops: origin.hops }))
+  Object.entries(record.head).map(([path, { value, origin }]) => ({
+    path,
+    value,
+    app: origin.app,
+    atMs: origin.timeMs,
+    seq: origin.seq,
+    hops: origin.hops,
+  }))
 
 function laneOf(record: RecordState, lane: Lane, entity: EntityModel | null): LaneExplanation {
   const differs = differences(record, lane, entity?.bindings.get(lane.app) ?? null)
@@ -145,5 +188,8 @@ function isWritten(path: Path, binding: BindingModel | null, wasSent: boolean): 
   const inPart = splitPartPath(path)
   if (inPart === undefined) return binding.fields.some((field) => field.field === path && field.direction !== 'in')
   const part = binding.parts.find((one) => one.part === inPart.part)
-  return part !== undefined && (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in'))
+  return (
+    part !== undefined &&
+    (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in'))
+  )
 }

@@ -1,6 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -16,12 +16,24 @@ export const SHOP_SECRET = 'shop-secret-of-the-tests'
 export function personHub(): HubDefinition {
   const shop = http({ baseUrl: env('SHOP_URL'), auth: bearer(env('SHOP_TOKEN')) })
   const store = http({ baseUrl: env('STORE_URL') })
-  const person = entity('person', { schema: z.object({ name: z.string().min(1), city: z.string() }), match: key('name') })
-  const common = { id: 'id', version: 'rev', conditional: true, idempotency: 'all', fields: { name: 'name', city: 'city' } } as const
+  const person = entity('person', {
+    schema: z.object({ name: z.string().min(1), city: z.string() }),
+    match: key('name'),
+  })
+  const common = {
+    id: 'id',
+    version: 'rev',
+    conditional: true,
+    idempotency: 'all',
+    fields: { name: 'name', city: 'city' },
+  } as const
   const persons = sync(
     person,
     {
-      shop: shop.resource('/persons', { ...common, notify: webhook('/hooks/shop', { verify: unverified(), deliveryId: 'event' }) }),
+      shop: shop.resource('/persons', {
+        ...common,
+        notify: webhook('/hooks/shop', { verify: unverified(), deliveryId: 'event' }),
+      }),
       store: store.resource('/people', {
         ...common,
         notify: webhook('/hooks/store', { verify: hmac({ header: 'x-signature', secret: env('SHOP_SECRET') }) }),
@@ -56,7 +68,8 @@ export class FakeStore {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = ''
     for await (const chunk of request) text += String(chunk)
-    const send = (status: number, body: unknown): void => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    const send = (status: number, body: unknown): void =>
+      void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     if (this.refuse !== null) return send(this.refuse.status, this.refuse.body)
     const given = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
     const id = request.url?.split('/')[2] ?? `S${this.records.size + 1}`

@@ -12,14 +12,23 @@ export interface GuardOptions {
  * another site's page: a page can point a name of its own at 127.0.0.1 (DNS rebinding), but then the Host header has that name.
  */
 export function checkAccess(headers: Headers, options: GuardOptions): void {
-  if (options.token !== undefined) return checkToken(headers, options.token)
+  if (options.token !== undefined) {
+    checkToken(headers, options.token)
+    return
+  }
   const { host, port } = options.listening()
   if (!isLoopback(host)) {
-    throw new SyncError('admin.foreign', `the hub listens on ${host}, so its admin API needs a token: set LATCHWORK_ADMIN_TOKEN and start it again`)
+    throw new SyncError(
+      'admin.foreign',
+      `the hub listens on ${host}, so its admin API needs a token: set LATCHWORK_ADMIN_TOKEN and start it again`,
+    )
   }
   const asked = headers.get('host') ?? ''
   if (!isLocal(`http://${asked}`, port)) {
-    throw new SyncError('admin.foreign', `the admin API does not answer to the name ${JSON.stringify(asked.slice(0, 100))}. Use http://127.0.0.1:${port}, or set LATCHWORK_ADMIN_TOKEN`)
+    throw new SyncError(
+      'admin.foreign',
+      `the admin API does not answer to the name ${JSON.stringify(asked.slice(0, 100))}. Use http://127.0.0.1:${port}, or set LATCHWORK_ADMIN_TOKEN`,
+    )
   }
   const origin = headers.get('origin')
   if (origin !== null && !isLocal(origin, port)) {

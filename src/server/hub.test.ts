@@ -2,7 +2,15 @@ import { existsSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SyncError } from '../errors/index.ts'
-import { collectingLog, environment, eventually, FakeStore, personHub, SHOP_SECRET, temporaryFolder } from './fixture-hub.ts'
+import {
+  collectingLog,
+  environment,
+  eventually,
+  FakeStore,
+  personHub,
+  SHOP_SECRET,
+  temporaryFolder,
+} from './fixture-hub.ts'
 import { type RunningHub, startHub } from './hub.ts'
 import { hubFilePath, readHubFile } from './hub-file.ts'
 import type { HubStatus } from './status.ts'
@@ -21,7 +29,11 @@ interface Options {
   readonly port?: number
 }
 
-async function openHub({ dataDir, env = {}, port = 0 }: Options): Promise<{ hub: RunningHub; log: ReturnType<typeof collectingLog> }> {
+async function openHub({
+  dataDir,
+  env = {},
+  port = 0,
+}: Options): Promise<{ hub: RunningHub; log: ReturnType<typeof collectingLog> }> {
   const log = collectingLog()
   const hub = await startHub({ definition: personHub(), dataDir, env: { ...environment(storeUrl), ...env }, log, port })
   return { hub, log }
@@ -78,13 +90,25 @@ describe('a hub', () => {
     expect([...store.records.values()]).toMatchObject([{ name: 'Ada', city: 'Faro' }])
 
     const { body: xref } = await ask(`${hub.url}/api/xref?limit=1`)
-    expect(xref.items).toMatchObject([{ app: 'shop', object: 'persons', nativeId: '7', entity: 'person', latchClosed: false }])
+    expect(xref.items).toMatchObject([
+      { app: 'shop', object: 'persons', nativeId: '7', entity: 'person', latchClosed: false },
+    ])
     const { body: rest } = await ask(`${hub.url}/api/xref?limit=5&after=${encodeURIComponent(xref.next)}`)
     expect(rest).toMatchObject({ items: [{ app: 'store', key: xref.items[0].key }], next: null })
 
     const { body: explained } = await ask(`${hub.url}/api/explain/person/shop/7`)
-    expect(explained.lanes.map((lane: { app: string; isInStep: boolean }) => [lane.app, lane.isInStep])).toEqual(expect.arrayContaining([['shop', true], ['store', true]]))
-    expect(explained.verdicts.map((one: { verdict: string }) => one.verdict)).toEqual(['created', 'accepted', 'intent', 'applied'])
+    expect(explained.lanes.map((lane: { app: string; isInStep: boolean }) => [lane.app, lane.isInStep])).toEqual(
+      expect.arrayContaining([
+        ['shop', true],
+        ['store', true],
+      ]),
+    )
+    expect(explained.verdicts.map((one: { verdict: string }) => one.verdict)).toEqual([
+      'created',
+      'accepted',
+      'intent',
+      'applied',
+    ])
     expect((await status(hub)).engine).toMatchObject({ notifications: 1, duplicates: 1, verdicts: { applied: 1 } })
   })
 
@@ -98,7 +122,14 @@ describe('a hub', () => {
       () => status(hub),
       (now) => now.parkedLanes.length === 1,
     )
-    expect(parked.parkedLanes[0]).toMatchObject({ entity: 'person', app: 'store', nativeId: null, known: [{ app: 'shop', nativeId: '8' }], code: 'target.rejected', message: expect.stringContaining('no such city') })
+    expect(parked.parkedLanes[0]).toMatchObject({
+      entity: 'person',
+      app: 'store',
+      nativeId: null,
+      known: [{ app: 'shop', nativeId: '8' }],
+      code: 'target.rejected',
+      message: expect.stringContaining('no such city'),
+    })
     store.refuse = null
     const { key } = parked.parkedLanes[0] as HubStatus['parkedLanes'][number]
     expect((await ask(`${hub.url}/api/lanes/${key}/store/release`, { method: 'POST' })).status).toBe(202)
@@ -143,7 +174,12 @@ describe('a hub', () => {
     await tell(hub, { id: 11, rev: 1, name: 'Eli', city: 'Graz', event: 'e6' })
     while (!text.includes('"verdict":"applied"')) text += (await reader.read()).value ?? ''
     const data = text.split('\n').find((line) => line.startsWith('data: ') && line.includes('"verdict":"accepted"'))
-    expect(JSON.parse((data ?? '').slice('data: '.length))).toMatchObject({ entity: 'person', app: 'shop', nativeId: '11', paths: ['name', 'city'] })
+    expect(JSON.parse((data ?? '').slice('data: '.length))).toMatchObject({
+      entity: 'person',
+      app: 'shop',
+      nativeId: '11',
+      paths: ['name', 'city'],
+    })
     // The stream must not keep the hub from stopping.
     await hub.stop()
     let done = false
@@ -175,7 +211,10 @@ describe('a hub refuses to start', () => {
     using folder = temporaryFolder()
     const { hub } = await openHub({ dataDir: folder.path })
     await using _ = hub
-    expect(await failure(openHub({ dataDir: folder.path }))).toMatchObject({ code: 'store.in-use', message: expect.stringContaining('another hub') })
+    expect(await failure(openHub({ dataDir: folder.path }))).toMatchObject({
+      code: 'store.in-use',
+      message: expect.stringContaining('another hub'),
+    })
     expect(readHubFile(folder.path)?.url).toBe(hub.url)
     expect((await ask(`${hub.url}/readyz`)).status).toBe(200)
   })
@@ -194,7 +233,9 @@ describe('a hub refuses to start', () => {
   test('without a variable that the config asks for', async () => {
     using folder = temporaryFolder()
     const { SHOP_TOKEN: _, ...env } = environment(storeUrl)
-    const error = await failure(startHub({ definition: personHub(), dataDir: folder.path, env, log: collectingLog(), port: 0 }))
+    const error = await failure(
+      startHub({ definition: personHub(), dataDir: folder.path, env, log: collectingLog(), port: 0 }),
+    )
     expect(error).toMatchObject({ code: 'config.env-missing', message: expect.stringContaining('SHOP_TOKEN') })
   })
 })
@@ -217,12 +258,21 @@ describe('the admin API', () => {
     const { hub } = await openHub({ dataDir: folder.path })
     await using _ = hub
     for (const [, path, wanted, code] of refusals) {
-      expect([path, await ask(hub.url + path)]).toMatchObject([path, { status: wanted, body: { code, detail: expect.stringMatching(/.{20}/) } }])
+      expect([path, await ask(hub.url + path)]).toMatchObject([
+        path,
+        { status: wanted, body: { code, detail: expect.stringMatching(/.{20}/) } },
+      ])
     }
     for (const path of ['/api/lanes/nobody/shop/release', '/api/entries/1/replay']) {
-      expect(await ask(hub.url + path, { method: 'POST' })).toMatchObject({ status: 404, body: { code: 'query.unknown-record' } })
+      expect(await ask(hub.url + path, { method: 'POST' })).toMatchObject({
+        status: 404,
+        body: { code: 'query.unknown-record' },
+      })
     }
-    expect(await ask(`${hub.url}/api/entries/x/replay`, { method: 'POST' })).toMatchObject({ status: 400, body: { code: 'query.invalid' } })
+    expect(await ask(`${hub.url}/api/entries/x/replay`, { method: 'POST' })).toMatchObject({
+      status: 400,
+      body: { code: 'query.invalid' },
+    })
   })
 
   test('answers only local names and its own pages while it has no token', async () => {
@@ -231,7 +281,9 @@ describe('the admin API', () => {
     await using _ = hub
     const own = `127.0.0.1:${hub.port}`
     expect((await askAs(hub, { host: own })).status).toBe(200)
-    expect((await askAs(hub, { host: `localhost:${hub.port}`, origin: `http://localhost:${hub.port}` })).status).toBe(200)
+    expect((await askAs(hub, { host: `localhost:${hub.port}`, origin: `http://localhost:${hub.port}` })).status).toBe(
+      200,
+    )
     for (const headers of [
       { host: `evil.example:${hub.port}` },
       { host: '127.0.0.1:1' },
@@ -239,7 +291,10 @@ describe('the admin API', () => {
       { host: own, origin: 'http://evil.example' },
       { host: own, origin: 'null' },
     ]) {
-      expect([headers, await askAs(hub, headers)]).toMatchObject([headers, { status: 403, body: { code: 'admin.foreign' } }])
+      expect([headers, await askAs(hub, headers)]).toMatchObject([
+        headers,
+        { status: 403, body: { code: 'admin.foreign' } },
+      ])
     }
     // What a load balancer asks has no secrets.
     expect((await askAs(hub, { host: 'lb.example' }, '/healthz')).status).toBe(200)
@@ -250,7 +305,10 @@ describe('the admin API', () => {
     const { hub } = await openHub({ dataDir: folder.path, env: { LATCHWORK_ADMIN_TOKEN: 'let-me-in' } })
     await using _ = hub
     for (const headers of [{}, { authorization: 'Bearer let-me-i' }, { authorization: 'let-me-in ' + 'x' }]) {
-      expect(await askAs(hub, { host: 'hub.example', ...headers })).toMatchObject({ status: 401, body: { code: 'admin.unauthenticated' } })
+      expect(await askAs(hub, { host: 'hub.example', ...headers })).toMatchObject({
+        status: 401,
+        body: { code: 'admin.unauthenticated' },
+      })
     }
     expect((await askAs(hub, { host: 'hub.example', authorization: 'Bearer let-me-in' })).status).toBe(200)
   })
@@ -261,7 +319,8 @@ describe('the admin API', () => {
     await using _ = hub
     const text = await (await fetch(`${hub.url}/metrics`)).text()
     expect(text).toContain('# TYPE latchwork_notifications_total counter\nlatchwork_notifications_total 0\n')
-    for (const line of text.trim().split('\n')) expect(line).toMatch(/^(# (HELP|TYPE) latchwork_\w+ .+|latchwork_\w+(\{[^}]+\})? [\d.]+(e-?\d+)?)$/)
+    for (const line of text.trim().split('\n'))
+      expect(line).toMatch(/^(# (HELP|TYPE) latchwork_\w+ .+|latchwork_\w+(\{[^}]+\})? [\d.]+(e-?\d+)?)$/)
   })
 })
 

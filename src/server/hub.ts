@@ -72,7 +72,10 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const { definition, dataDir, env, clock = systemClock, host = HOST_DEFAULT, port = PORT_DEFAULT } = options
   const apps = [...definition.apps.values()].map((app) => resolveApp(app, env))
   const adminToken = env.LATCHWORK_ADMIN_TOKEN || undefined
-  const log = withoutSecrets(options.log, [...apps.flatMap((app) => app.secrets), ...(adminToken === undefined ? [] : [adminToken])])
+  const log = withoutSecrets(options.log, [
+    ...apps.flatMap((app) => app.secrets),
+    ...(adminToken === undefined ? [] : [adminToken]),
+  ])
   const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, clock, log))
   try {
     await hub.start()
@@ -105,7 +108,12 @@ class Hub implements RunningHub {
   #hasFile = false
   #stopped: Promise<void> | null = null
 
-  constructor(options: Required<HubOptions>, log: Log, adminToken: string | undefined, connectors: ReadonlyMap<AppId, Connector>) {
+  constructor(
+    options: Required<HubOptions>,
+    log: Log,
+    adminToken: string | undefined,
+    connectors: ReadonlyMap<AppId, Connector>,
+  ) {
     this.#options = options
     this.#log = log
     this.#adminToken = adminToken
@@ -179,7 +187,11 @@ class Hub implements RunningHub {
       sources: [...this.#connectors.values()].map((connector) => connector.source),
       admin: (request) => admin.fetch(request),
       onAccept: (app, accepted) => this.#accept(engine, app, accepted),
-      limits: { bodyBytesMax: definition.limits.bodyBytesMax, headersTimeoutMs: HEADERS_TIMEOUT_MS, requestTimeoutMs: REQUEST_TIMEOUT_MS },
+      limits: {
+        bodyBytesMax: definition.limits.bodyBytesMax,
+        headersTimeoutMs: HEADERS_TIMEOUT_MS,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      },
       log: this.#log,
       clock,
     })
@@ -192,7 +204,9 @@ class Hub implements RunningHub {
 
   async #accept(engine: Engine, app: AppId, { changes, reply }: Accepted): Promise<RawReply> {
     if (!this.#isReady && !this.#aborted.signal.aborted) {
-      throw new SyncError('intake.overloaded', 'the hub is starting; send this again in a moment', { retryAfterMs: 1_000 })
+      throw new SyncError('intake.overloaded', 'the hub is starting; send this again in a moment', {
+        retryAfterMs: 1_000,
+      })
     }
     if (changes.length > 0) await engine.accept(app, changes)
     return reply
@@ -220,7 +234,10 @@ class Hub implements RunningHub {
     if (!this.engine.killed || !this.#isReady) return
     this.#isReady = false
     this.#failed.resolve(
-      new SyncError('store.fenced', 'the engine stopped by itself; the log above says why. Stop the other hub on this data folder, then start again'),
+      new SyncError(
+        'store.fenced',
+        'the engine stopped by itself; the log above says why. Stop the other hub on this data folder, then start again',
+      ),
     )
   }
 
@@ -228,7 +245,8 @@ class Hub implements RunningHub {
     const beforeMs = this.#options.clock.nowMs() - JOURNAL_KEEP_MS
     this.#journal?.drop(this.engine.cursor, beforeMs).then(
       (dropped) => dropped > 0 && this.#log.log('info', `dropped ${dropped} journal entries of more than 7 days ago`),
-      (error: unknown) => this.#log.log('warn', `old journal files could not be dropped: ${SyncError.from(error).message}`),
+      (error: unknown) =>
+        this.#log.log('warn', `old journal files could not be dropped: ${SyncError.from(error).message}`),
     )
   }
 
@@ -262,5 +280,9 @@ class Hub implements RunningHub {
 function listenError(error: unknown, host: string, port: number): SyncError {
   const { code, message } = error as NodeJS.ErrnoException
   const why = code === 'EADDRINUSE' ? 'another program listens there' : message
-  return new SyncError('hub.listen-failed', `cannot listen on ${host}:${port}: ${why}. Give another --port or --host.`, { place: { host, port }, cause: error })
+  return new SyncError(
+    'hub.listen-failed',
+    `cannot listen on ${host}:${port}: ${why}. Give another --port or --host.`,
+    { place: { host, port }, cause: error },
+  )
 }

@@ -11,14 +11,22 @@ export interface LogStream {
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
 /** One JSON object a line for programs, one line of text for a person at a terminal. */
-export function createLog(stream: LogStream, clock: Clock, level: LogLevel = 'info', colour = stream.isTTY === true): Log {
+export function createLog(
+  stream: LogStream,
+  clock: Clock,
+  level: LogLevel = 'info',
+  colour = stream.isTTY === true,
+): Log {
   return stream.isTTY === true ? textLog(stream, clock, level, colour) : jsonLog(stream, clock, level)
 }
 
 function jsonLog(stream: LogStream, clock: Clock, level: LogLevel): Log {
   const timestamp = (): string => `,"time":"${new Date(clock.nowMs()).toISOString()}"`
   const formatters = { level: (label: string) => ({ level: label }) }
-  const logger = pino({ level, base: null, timestamp, formatters, messageKey: 'message' }, { write: (line) => void stream.write(line) })
+  const logger = pino(
+    { level, base: null, timestamp, formatters, messageKey: 'message' },
+    { write: (line) => void stream.write(line) },
+  )
   return { log: (at, message, data) => logger[at](data ?? {}, message) }
 }
 
@@ -35,7 +43,9 @@ function textLog(stream: LogStream, clock: Clock, level: LogLevel, colour: boole
       const rest = Object.entries(data)
         .filter(([, value]) => value !== undefined)
         .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-      stream.write(`${style('dim', time)} ${style(STYLES[at], at.padEnd(5))} ${message}${style('dim', rest.join(''))}\n`)
+      stream.write(
+        `${style('dim', time)} ${style(STYLES[at], at.padEnd(5))} ${message}${style('dim', rest.join(''))}\n`,
+      )
     },
   }
 }

@@ -35,7 +35,11 @@ export function notPromisedBy(c: Capabilities): readonly NotPromised[] {
   const add = (promise: string, why: string): void => void missing.push({ promise, why })
   const hasFullLog = c.feed === 'F3' && c.image === 'I2'
   const seesAll = c.read === 'R2' || c.feed === 'F3' || c.feed === 'F2'
-  if (!seesAll) add('V2 convergence', 'notifications may be lost and records cannot be read reliably: equal only up to the next comparison')
+  if (!seesAll)
+    add(
+      'V2 convergence',
+      'notifications may be lost and records cannot be read reliably: equal only up to the next comparison',
+    )
   if (c.condition !== 'C2' && !(hasFullLog && c.mark === 'M2')) {
     add(
       'V3 no lost update',
@@ -44,10 +48,20 @@ export function notPromisedBy(c: Capabilities): readonly NotPromised[] {
         : 'writes carry no condition (If-Match): an edit made there between our read and our write is overwritten unseen. The window is counted',
     )
   }
-  if (c.token !== 'T2' && c.read !== 'R2') add('V4 no fabrication', 'no ordered version and no reliable read: an old notification cannot be told from a new one')
-  if (c.create === 'K0') add('V6 no duplicate', 'creates carry no idempotency key and no external id: one of unknown outcome is parked, for a person to look at')
-  if (c.token !== 'T2' && c.read !== 'R2') add('V7 order', 'notifications carry no ordered version, and records cannot be read')
-  if (c.feed === 'F1' || c.feed === 'none') add('V8 deletes', 'nothing tells of a deletion in time; it is noticed when the record is next read')
+  if (c.token !== 'T2' && c.read !== 'R2')
+    add(
+      'V4 no fabrication',
+      'no ordered version and no reliable read: an old notification cannot be told from a new one',
+    )
+  if (c.create === 'K0')
+    add(
+      'V6 no duplicate',
+      'creates carry no idempotency key and no external id: one of unknown outcome is parked, for a person to look at',
+    )
+  if (c.token !== 'T2' && c.read !== 'R2')
+    add('V7 order', 'notifications carry no ordered version, and records cannot be read')
+  if (c.feed === 'F1' || c.feed === 'none')
+    add('V8 deletes', 'nothing tells of a deletion in time; it is noticed when the record is next read')
   return missing
 }
 

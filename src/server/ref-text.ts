@@ -2,7 +2,8 @@ import { SyncError } from '../errors/index.ts'
 import { asAppId, asNativeId, asObjectId, type NativeRef } from '../model/ids.ts'
 
 /** A native reference as the `next` and `after` of a page: `<app>/<object>/<native id>`, each part percent-encoded. */
-export const refText = ({ app, object, nativeId }: NativeRef): string => [app, object, nativeId].map(encodeURIComponent).join('/')
+export const refText = ({ app, object, nativeId }: NativeRef): string =>
+  [app, object, nativeId].map(encodeURIComponent).join('/')
 
 export function refOf(text: string): NativeRef {
   try {

@@ -1,7 +1,7 @@
-import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId } from '../model/ids.ts'
-import type { CapabilityClass } from '../model/capabilities.ts'
-import type { HeldEntry, OpenLane } from '../model/record.ts'
 import type { EngineStats } from '../engine/stats.ts'
+import type { CapabilityClass } from '../model/capabilities.ts'
+import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId } from '../model/ids.ts'
+import type { HeldEntry, OpenLane } from '../model/record.ts'
 import type { StoreCounts } from '../ports/store.ts'
 import type { StoreReader } from '../stores/sqlite/index.ts'
 import type { HubContext } from './hub.ts'
@@ -46,7 +46,12 @@ export interface StoreStatus {
 export interface AppStatus {
   readonly app: AppId
   readonly classes: readonly CapabilityClass[]
-  readonly objects: readonly { readonly object: ObjectId; readonly entity: EntityName; readonly class: CapabilityClass; readonly notPromised: readonly NotPromised[] }[]
+  readonly objects: readonly {
+    readonly object: ObjectId
+    readonly entity: EntityName
+    readonly class: CapabilityClass
+    readonly notPromised: readonly NotPromised[]
+  }[]
   /** Blind writes and how long the application's state was unknown before each; null where every write carries a condition. */
   readonly exposure: { readonly writes: number; readonly p50Ms: number | null; readonly p99Ms: number | null } | null
 }
@@ -94,12 +99,19 @@ function appsOf({ promises }: HubContext, stats: EngineStats): AppStatus[] {
   return [...Map.groupBy(promises, (one) => one.app)].map(([app, group]) => ({
     app,
     classes: [...new Set(group.map((one) => one.class))],
-    objects: group.map(({ object, entity, class: letter, notPromised }) => ({ object, entity, class: letter, notPromised })),
+    objects: group.map(({ object, entity, class: letter, notPromised }) => ({
+      object,
+      entity,
+      class: letter,
+      notPromised,
+    })),
     exposure: stats.exposure[app] ?? null,
   }))
 }
 
-export async function storeStatus(store: Pick<StoreReader, 'openLanes' | 'held' | 'load' | 'counts'>): Promise<StoreStatus> {
+export async function storeStatus(
+  store: Pick<StoreReader, 'openLanes' | 'held' | 'load' | 'counts'>,
+): Promise<StoreStatus> {
   const [lanes, lanesCut] = await parkedLanes(store)
   const [held, heldCut] = await allHeld(store)
   const waiting: Record<string, number> = {}
@@ -114,7 +126,16 @@ export async function storeStatus(store: Pick<StoreReader, 'openLanes' | 'held' 
   }
 }
 
-export const parkedEntryOf = ({ seq, entity, app, object, nativeId, code, message, sinceMs }: HeldEntry): ParkedEntry => ({
+export const parkedEntryOf = ({
+  seq,
+  entity,
+  app,
+  object,
+  nativeId,
+  code,
+  message,
+  sinceMs,
+}: HeldEntry): ParkedEntry => ({
   seq,
   entity,
   app,
@@ -125,7 +146,9 @@ export const parkedEntryOf = ({ seq, entity, app, object, nativeId, code, messag
   sinceMs,
 })
 
-async function parkedLanes(store: Pick<StoreReader, 'openLanes' | 'load'>): Promise<readonly [readonly ParkedLane[], boolean]> {
+async function parkedLanes(
+  store: Pick<StoreReader, 'openLanes' | 'load'>,
+): Promise<readonly [readonly ParkedLane[], boolean]> {
   const parked: OpenLane[] = []
   let read = 0
   for (let after: Parameters<StoreReader['openLanes']>[0] = null; ; ) {
@@ -149,8 +172,19 @@ async function withMessages(store: Pick<StoreReader, 'load'>, lanes: readonly Op
   return lanes.map(({ entity, key, app, code, sinceMs }) => {
     const all = Object.values(byKey.get(key)?.lanes ?? {})
     const lane = all.find((one) => one.app === app)
-    const known = all.flatMap((one) => (one.app === app || one.nativeId === null ? [] : [{ app: one.app, nativeId: one.nativeId }]))
-    return { entity, key, app, nativeId: lane?.nativeId ?? null, known, code: code ?? 'internal.bug', message: lane?.park?.message ?? '', sinceMs }
+    const known = all.flatMap((one) =>
+      one.app === app || one.nativeId === null ? [] : [{ app: one.app, nativeId: one.nativeId }],
+    )
+    return {
+      entity,
+      key,
+      app,
+      nativeId: lane?.nativeId ?? null,
+      known,
+      code: code ?? 'internal.bug',
+      message: lane?.park?.message ?? '',
+      sinceMs,
+    }
   })
 }
 

@@ -61,7 +61,19 @@ export class Story {
     const baseRev = this.#logs[app].findLast((item) => item.object === object && item.id === id)?.rev ?? null
     const rev = isChanged ? ++this.#revs[app] : (baseRev ?? 0)
     this.#nowMs += STEP_MS
-    const item: LogItem = { seq: this.#logs[app].length + 1, at_ms: this.#nowMs, actor, object, id, op, base_rev: baseRev, rev, changed: isChanged ? 1 : 0, before, after }
+    const item: LogItem = {
+      seq: this.#logs[app].length + 1,
+      at_ms: this.#nowMs,
+      actor,
+      object,
+      id,
+      op,
+      base_rev: baseRev,
+      rev,
+      changed: isChanged ? 1 : 0,
+      before,
+      after,
+    }
     this.#logs[app].push(item)
     const rows = this.#rows[app].get(object) ?? new Map<Id, Row>()
     this.#rows[app].set(object, rows)

@@ -31,7 +31,8 @@ export const fieldName = (key: string, path: string): string => `${key} ${path}`
 /** A record that the hub does not know has a key of its own, which nothing in the other application shares. */
 export function createKeyOf(evidence: Evidence): KeyOf {
   const keys = new Map<string, string>()
-  for (const { app, object, nativeId, key } of evidence.xref) if (key !== null) keys.set(`${app}/${object}/${nativeId}`, key)
+  for (const { app, object, nativeId, key } of evidence.xref)
+    if (key !== null) keys.set(`${app}/${object}/${nativeId}`, key)
   return (app, object, id) => keys.get(`${app}/${object}/${String(id)}`) ?? `${app}/${object}/${String(id)}`
 }
 
@@ -47,11 +48,23 @@ export function createHistory(evidence: Evidence): History {
       const key = keyOf(app, item.object, item.id)
       keys.set(item, key)
       const events: FieldEvent[] = []
-      for (const [path, value] of changes(plainRecord(shape, app, item.before, keyOf), plainRecord(shape, app, item.after, keyOf))) {
+      for (const [path, value] of changes(
+        plainRecord(shape, app, item.before, keyOf),
+        plainRecord(shape, app, item.after, keyOf),
+      )) {
         const name = fieldName(key, path)
         let sides = fields.get(name)
         if (sides === undefined) fields.set(name, (sides = { desk: [], warehouse: [] }))
-        const event: FieldEvent = { app, key, path, shape, item, isHub: isHub(item), value, before: sides[app].at(-1) ?? null }
+        const event: FieldEvent = {
+          app,
+          key,
+          path,
+          shape,
+          item,
+          isHub: isHub(item),
+          value,
+          before: sides[app].at(-1) ?? null,
+        }
         sides[app].push(event)
         events.push(event)
       }
@@ -75,7 +88,9 @@ function changes(before: PlainRecord, after: PlainRecord): Map<string, Plain | u
 export function sourceOf(history: History, event: FieldEvent): FieldEvent | null {
   const sides = history.fields.get(fieldName(event.key, event.path))
   if (sides === undefined) return null
-  const there = sides[otherApp(event.app)].findLast((one) => one.value === event.value && one.item.at_ms <= event.item.at_ms)
+  const there = sides[otherApp(event.app)].findLast(
+    (one) => one.value === event.value && one.item.at_ms <= event.item.at_ms,
+  )
   if (there !== undefined) return there
   return sides[event.app].findLast((one) => one.value === event.value && one.item.seq < event.item.seq) ?? null
 }
@@ -89,7 +104,8 @@ export function createSeen(history: History): ReadonlySet<FieldEvent> {
   const open: FieldEvent[] = []
   const twins = createTwins(history)
   for (const sides of history.fields.values()) {
-    for (const event of [...sides.desk, ...sides.warehouse]) if (!event.isHub && hasSeen(event)) open.push(event.before as FieldEvent)
+    for (const event of [...sides.desk, ...sides.warehouse])
+      if (!event.isHub && hasSeen(event)) open.push(event.before as FieldEvent)
   }
   for (let event = open.pop(); event !== undefined; event = open.pop()) {
     if (seen.has(event)) continue
@@ -102,7 +118,8 @@ export function createSeen(history: History): ReadonlySet<FieldEvent> {
 }
 
 /** Whether the writer said that it went on from the event before it. */
-const hasSeen = ({ before, item }: FieldEvent): boolean => before !== null && item.base_rev !== null && item.base_rev >= before.item.rev
+const hasSeen = ({ before, item }: FieldEvent): boolean =>
+  before !== null && item.base_rev !== null && item.base_rev >= before.item.rev
 
 /** Events of both applications that put the same value there while it stood in the other one already. */
 function createTwins(history: History): ReadonlyMap<FieldEvent, readonly FieldEvent[]> {

@@ -13,13 +13,17 @@ export interface LostWrite {
 /** One entry per field of a write that is lost. A field that nobody there may decide is nobody's edit. */
 export function lostWrites(evidence: Evidence, history: History): readonly LostWrite[] {
   const seen = createSeen(history)
-  const finals = { desk: finalRecords(evidence, history, 'desk'), warehouse: finalRecords(evidence, history, 'warehouse') }
+  const finals = {
+    desk: finalRecords(evidence, history, 'desk'),
+    warehouse: finalRecords(evidence, history, 'warehouse'),
+  }
   const listed = listedLosers(evidence.conflicts)
   const lost: LostWrite[] = []
   for (const sides of history.fields.values()) {
     for (const event of [...sides.desk, ...sides.warehouse]) {
       // A delete is one write of the record, not one of each field.
-      const isCounted = !event.isHub && isOwned(event.shape, event.app, event.path) && (event.item.op !== 'delete' || event.path === '')
+      const isCounted =
+        !event.isHub && isOwned(event.shape, event.app, event.path) && (event.item.op !== 'delete' || event.path === '')
       if (!isCounted || seen.has(event)) continue
       const final = finals[event.app].get(event.key)?.get(event.path)
       if (final === event.value || isListed(listed, event)) continue
@@ -42,7 +46,12 @@ export function finalRecords(evidence: Evidence, history: History, app: AppName)
 }
 
 const listedLosers = (conflicts: readonly ConflictRow[]): ReadonlySet<string> =>
-  new Set(conflicts.flatMap((one) => [`${fieldName(one.key, one.path)} ${JSON.stringify(plainLoser(one) ?? null)}`, ...deletedRecord(one)]))
+  new Set(
+    conflicts.flatMap((one) => [
+      `${fieldName(one.key, one.path)} ${JSON.stringify(plainLoser(one) ?? null)}`,
+      ...deletedRecord(one),
+    ]),
+  )
 
 /** A delete that did not stand is listed with each value that it had not seen: for the record as a whole that is one loss. */
 const deletedRecord = ({ key, reason, loserValue }: ConflictRow): string[] =>

@@ -129,9 +129,16 @@ export const SHAPES: readonly Shape[] = [
 ]
 
 export const PRESENT = 'present'
-const STATES: Readonly<Record<string, string>> = { OPEN: 'new', RELEASED: 'confirmed', PICKED: 'picked', SENT: 'shipped', VOID: 'cancelled' }
+const STATES: Readonly<Record<string, string>> = {
+  OPEN: 'new',
+  RELEASED: 'confirmed',
+  PICKED: 'picked',
+  SENT: 'shipped',
+  VOID: 'cancelled',
+}
 
-export const shapeOfObject = (app: AppName, object: string): Shape | undefined => SHAPES.find((shape) => shape[app].object === object)
+export const shapeOfObject = (app: AppName, object: string): Shape | undefined =>
+  SHAPES.find((shape) => shape[app].object === object)
 
 /** A record of an application, flat and plain; null is a record that is not there. */
 export function plainRecord(shape: Shape, app: AppName, row: Row | null, keyOf: KeyOf): PlainRecord {
@@ -139,12 +146,14 @@ export function plainRecord(shape: Shape, app: AppName, row: Row | null, keyOf: 
   if (row === null) return plain
   const side = shape[app]
   plain.set('', PRESENT)
-  for (const [path, field] of Object.entries(side.fields)) plain.set(path, plainValue(field, row[field.name], app, keyOf))
+  for (const [path, field] of Object.entries(side.fields))
+    plain.set(path, plainValue(field, row[field.name], app, keyOf))
   const lines = side.lines === undefined ? [] : ((row.lines ?? []) as readonly Row[])
   for (const line of lines) {
     const element = `lines[${String(line[side.lines?.key ?? ''])}]`
     plain.set(element, PRESENT)
-    for (const [name, field] of Object.entries(side.lines?.fields ?? {})) plain.set(`${element}.${name}`, plainValue(field, line[field.name], app, keyOf))
+    for (const [name, field] of Object.entries(side.lines?.fields ?? {}))
+      plain.set(`${element}.${name}`, plainValue(field, line[field.name], app, keyOf))
   }
   return plain
 }

@@ -14,6 +14,8 @@ import type { World } from './world.ts'
 /** A poll with nothing to tell answers after this long, so that quiet hours cost few events. */
 const LONG_POLL_MS = 55_000
 export const FEED = 'changes'
+/** Late duplicates of hints lead to a few reads; more is a hub that turns in a circle. */
+const IDLE_READS_MAX = 100
 
 /** The connector of one process of the hub to one simulated application, with the network in between. */
 export class SimConnector implements Connector, Source, Target {
@@ -97,6 +99,8 @@ export class SimConnector implements Connector, Source, Target {
 
   #reads(look: () => ReadImage[], blank: () => Omit<ReadImage, 'result'>[]): Promise<readonly ReadImage[]> {
     if (!this.#life.passes('before read')) return never()
+    this.#world.readsAfterQuiet += this.#world.isQuiet ? 1 : 0
+    if (this.#world.readsAfterQuiet > IDLE_READS_MAX) this.#world.fail('V2', `${this.app} is read again and again, although everything has come to rest`)
     let capturedSeq = 0
     return this.#call(
       this.#node.network.fate('read'),

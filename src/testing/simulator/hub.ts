@@ -1,4 +1,5 @@
 import { Engine } from '../../engine/engine.ts'
+import type { EngineLimits } from '../../engine/limits.ts'
 import type { Change } from '../../model/change.ts'
 import type { HubModel } from '../../model/entity.ts'
 import type { AppId } from '../../model/ids.ts'
@@ -34,6 +35,7 @@ export interface SimHubOptions {
   readonly dice: CrashDice
   readonly diskFaults: Faults
   readonly random: Rng
+  readonly limits: Partial<EngineLimits>
   readonly wrap: Wrappers
 }
 
@@ -90,6 +92,7 @@ export class SimHub implements Gate {
       clock: this.#clockOf(life),
       random: random.fork('engine ' + life.number),
       log: logOf(this.#world, life),
+      limits: this.#options.limits,
     })
     this.#process = { life, engine, disks, waiting: new Set() }
     engine.start().catch((error: unknown) => {

@@ -1,4 +1,5 @@
 import { asAppId, asJournalPosition } from '../../model/ids.ts'
+import type { EngineLimits } from '../../engine/limits.ts'
 import { MemoryJournal } from '../../stores/memory/journal.ts'
 import { MemoryStore } from '../../stores/memory/store.ts'
 import type { Journal } from '../../ports/journal.ts'
@@ -47,6 +48,8 @@ export const DEFAULT_CLASSES = ['A', 'C'] as const
 
 /** After the users have stopped, the hub must have come to rest within this time, and then stay at rest for as long. */
 const REST_MS = 10 * 60_000
+/** An ordinary run has some hundred. */
+const EVENTS_MAX = 15_000
 
 /** One simulated run, from its seed alone. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -96,6 +99,7 @@ class Run {
       dice: this.#dice,
       diskFaults: this.#newFaults(random.fork('faults of the disk')),
       random: random.fork('hub'),
+      limits: drawLimits(random.fork('limits')),
       wrap,
     })
   }
@@ -128,6 +132,7 @@ class Run {
   }
 
   #isBroken(): boolean {
+    if (this.#world.clock.events > EVENTS_MAX) this.#world.fail('V2', `the hub is still busy after ${EVENTS_MAX} events: it turns in a circle`)
     return this.#world.violation !== null
   }
 
@@ -173,6 +178,17 @@ class Run {
       hash: trace.hash,
       lines: trace.isOn ? trace.readable(this.#names()) : [],
     }
+  }
+}
+
+/** Small limits, so that caches overflow, batches are split and entries are written down early in runs of a few records. */
+function drawLimits(random: Rng): Partial<EngineLimits> {
+  return {
+    batchMax: random.pick([1, 3, 256]),
+    tailMax: random.pick([4, 500]),
+    recordsCached: random.pick([1, 4, 200]),
+    linksCached: random.pick([2, 8, 200]),
+    holdInMemoryMs: random.pick([0, 50, 2000]),
   }
 }
 

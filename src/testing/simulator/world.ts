@@ -17,6 +17,7 @@ export class World {
   readonly stored = new Map<CanonicalKey, RecordState>()
   /** Set when everything has come to rest: from then on the hub has no reason to write. */
   isQuiet = false
+  readsAfterQuiet = 0
   #seq = 0
 
   constructor(history: History, trace: Trace) {
