@@ -13,6 +13,8 @@ export interface PlanContext {
   /** Whether a write to this application may start now; called only when one is needed. */
   readonly takeSlot: (app: AppId) => boolean
   readonly nativeOf: (app: AppId, key: CanonicalKey) => NativeId | undefined
+  /** Something that the application told of this record could not be folded yet: writing now would be based on a state that is known to be old. */
+  readonly blocked: boolean
   /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
   readonly fresh: boolean
 }
@@ -31,6 +33,7 @@ export interface Plan {
  * Throws SyncError when the mapping cannot express the head; the caller parks the lane.
  */
 export function planLane(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
+  if (context.blocked && lane.intent === null) return { lane, next: 'idle' }
   if (lane.intent !== null) return { lane: parkLostCreate(record, lane, lane.intent, binding, context), next: 'intent' }
   if (lane.reading !== null) return { lane, next: 'read' }
   const kind = lane.detached ? null : kindOf(record, lane, binding)

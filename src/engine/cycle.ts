@@ -586,6 +586,7 @@ export class Cycle {
   /** Sets an entry that cannot be folded aside, visibly: a newer full image supersedes it, a person can replay it. */
   #park(prepared: Prepared, reason: SyncError): void {
     if (reason.handling === 'bug') this.#engine.log.log('error', reason.message, { code: reason.code, cause: reason.cause instanceof Error ? reason.cause.stack : undefined })
+    prepared.parkedFor = reason.code
     this.#writeHeld(prepared, 'operator', [], reason.code, reason.message)
     this.#engine.waiting.wait(prepared, ['operator'], 'parked')
     const { binding } = prepared
@@ -632,12 +633,18 @@ export class Cycle {
           opPrefix,
           takeSlot: (app) => dispatcher.takeSlot(app),
           nativeOf: (app, key) => this.#batch.nativeOf(app, key),
+          blocked: this.#isBlocked(work, binding),
           fresh: this.#fresh.has(laneKey(work.state.key, binding.app)),
         })
         if (next === 'behind') this.#behind.push({ app: binding.app, key: work.state.key })
         if (next === 'waiting') this.#waitForLink(work, work.lane(binding))
       }
     }
+  }
+
+  #isBlocked(work: RecordWork, binding: BindingModel): boolean {
+    const nativeId = work.state.lanes[binding.app]?.nativeId
+    return nativeId != null && this.#engine.waiting.size > 0 && this.#engine.waiting.blocks(refOf(binding, nativeId))
   }
 
   #waitForLink(work: RecordWork, lane: Lane): void {
@@ -704,7 +711,7 @@ export class Cycle {
       if (written.has(prepared) || (volatile.size <= VOLATILE_MAX && this.#nowMs - prepared.atMs < holdInMemoryMs)) continue
       const first = this.#engine.waiting.first(prepared.ref)
       const message = first === undefined || first === prepared ? 'a write or read of the record is under way' : `waits behind entry ${first.seq} of the same record`
-      this.#writeHeld(prepared, 'lane', first === undefined ? [] : [String(first.seq)], null, message)
+      this.#writeHeld(prepared, 'lane', first === undefined ? [] : [String(first.seq)], first?.parkedFor ?? null, message)
     }
   }
 

@@ -1,3 +1,4 @@
+import { retryDelayMs } from '../deliver/backoff.ts'
 import { settleOutcome, type Settled, type SettleContext, parked, readFailed, unknown, holding } from '../deliver/settle.ts'
 import { type Plan, type PlanContext, planLane } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
@@ -221,7 +222,16 @@ export function takeRead(
   }
   if (answered) work.setLane({ ...lane, reading: null })
   if (lane.exists !== false || image !== null) observe(work, binding, seen, references)
+  if (reading?.why === 'conflict' && seen.token !== undefined && seen.token === lane.token) refusedWithoutReason(work, binding, at, jitter)
   return {}
+}
+
+/** A condition refused although the version is the one that we know: tried again, but not at once, or the two would go on for ever. */
+function refusedWithoutReason(work: RecordWork, binding: BindingModel, at: At, jitter: number): void {
+  const lane = work.lane(binding)
+  const tries = (lane.retry?.tries ?? 0) + 1
+  const message = `${lane.app} refused our write as based on an old version, but holds the version that it was based on (${lane.token})`
+  work.setLane({ ...lane, retry: { tries, notBeforeMs: at.atMs + retryDelayMs(tries, jitter, undefined), code: 'target.unavailable', message } })
 }
 
 /** A write in doubt, or one being read back, meets the evidence (docs/protocol.md step 15 ii, iv, v). */
@@ -298,7 +308,8 @@ export function doubtAfterRestart(work: RecordWork, binding: BindingModel, at: A
   work.setLane({
     ...settled.lane,
     intent: intent === null ? null : { ...intent, notBeforeMs: at.atMs },
-    reading: reading === null || binding.capabilities.condition === 'C0' ? reading : { ...reading, notBeforeMs: at.atMs },
+    // A condition protects from a late application of the first try; a create and a blind write have to wait for the fence.
+    reading: reading === null || binding.capabilities.condition === 'C0' || lane.intent.kind === 'create' ? reading : { ...reading, notBeforeMs: at.atMs },
   })
 }
 

@@ -30,6 +30,8 @@ export interface Prepared {
   readonly broken: SyncError | null
   /** Creates that were open when it was first held: later ones do not hold it (no starving). */
   holdKeys: readonly CanonicalKey[] | null
+  /** Why it was set aside for a person. */
+  parkedFor: string | null
   /** It stands in the store's held entries. */
   durable: boolean
 }
@@ -69,6 +71,7 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     references: flat.image === null ? [] : referencesIn(binding, flat.image),
     broken: flat.broken,
     holdKeys: null,
+    parkedFor: null,
     durable: false,
   }
 }

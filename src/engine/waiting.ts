@@ -113,9 +113,9 @@ export class WaitingRoom {
     return this.#byReason.has(reason)
   }
 
-  /** Why a record's queue waits. */
-  reasons(ref: string): readonly WaitReason[] {
-    return this.#queues.get(ref)?.reasons ?? []
+  /** Whether something told of this record could not be folded: it is set aside, or refers to a record that is not there yet. */
+  blocks(ref: string): boolean {
+    return this.#queues.get(ref)?.replaceable ?? false
   }
 
   /** The first entry of a record's queue. */

@@ -125,7 +125,7 @@ class Fold {
     const own = this.input.own
     if (own === null || !(change.path in own.patch)) return false
     if (own.how === 'exact') return true
-    return change.natives.every((native) => !(native in own.native) || valuesEquivalent(this.input.image[native], own.native[native]))
+    return change.natives.every((native) => native in own.native && valuesEquivalent(this.input.image[native], own.native[native]))
   }
 
   #accept(path: Path, value: Value): void {

@@ -80,7 +80,8 @@ export class Oracle {
       const known = this.deletedKnowingly.filter(({ node, deletion }) => node.path === path && deletion.record === version.record && deletion.seq < version.seq)
       return known.map(({ node }) => node)
     }
-    return this.candidates(version.record, path, this.#taintOfNative(version, path, version.cells[path]))
+    const taint = this.#taintOfNative(version, path, version.cells[path])
+    return this.candidates(version.record, path, taint).filter((node) => node.version.seq < version.seq)
   }
 
   /** The taint of a canonical value, as in heads and conflicts. */
@@ -170,7 +171,8 @@ export class Oracle {
     }
     const taint = this.#taintOfNative(version, path, value)
     if (before.some((node) => node.taint === taint)) return
-    const candidates = this.candidates(version.record, path, taint)
+    // A copy: the list goes on growing, and what comes later cannot stand behind this value.
+    const candidates = [...this.candidates(version.record, path, taint)]
     this.#overwritten(version, before)
     if (candidates.length > 0) {
       this.#judgeOrder(version, path, before, candidates)

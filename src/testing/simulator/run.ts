@@ -195,7 +195,7 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
 function emptyHistory({ profiles, choices, rates }: Scenario): History {
   return {
     apps: new Map(
-      profiles.map(({ app, index, capabilities, objects }) => [app, { app, rank: index, blind: capabilities.condition === 'C0', objects }]),
+      profiles.map(({ app, index, capabilities, objects }) => [app, { app, rank: index, blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3', objects }]),
     ),
     deletes: choices.deletes,
     versions: [],

@@ -76,8 +76,11 @@ function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
 function isUndone(oracle: Oracle, node: WriteNode): boolean {
   const { overwrittenBy } = node
   if (overwrittenBy === null) return false
-  const winners = ancestryOf(oracle.standingFor(overwrittenBy, node.path))
   const own = ancestryOf([node])
+  // Where several writes share the value, the hub's stands for somebody else's, if there is one.
+  const standing = oracle.standingFor(overwrittenBy, node.path)
+  const others = standing.filter((one) => !own.has(one))
+  const winners = ancestryOf(others.length > 0 ? others : standing)
   for (const winner of winners) if (winner.taint === node.taint && !own.has(winner)) return true
   const open: WriteNode[] = [node]
   const seen = new Set<WriteNode>()
