@@ -263,13 +263,14 @@ function resolveByRead(work: RecordWork, binding: BindingModel, lane: Lane, inte
   work.say(seen, lane.app, 'resolved', intent.state === 'readback' ? `${intent.op} read back` : `${intent.op} decided by what ${lane.app} holds now`, { op: intent.op })
   const own: OwnWriteSeen = { how: 'included', patch: intent.patch, native: intent.native, origin: intent }
   foldInto(work, binding, idle, seen.image ?? {}, { ...seen, isRead: true }, own, references, undefined)
-  if (heard && intent.state === 'unknown' && binding.capabilities.token === 'T0') keepPossibleReverts(work, intent, lane, seen)
+  const written = binding.capabilities.token === 'T0' ? heard : seen.token !== lane.token
+  if (written && intent.state === 'unknown') keepPossibleReverts(work, intent, lane, seen)
   return {}
 }
 
 /**
- * A blind write in doubt, and the application holds again what it held before, although it told of changes: our write may have been applied late and undone by a person. That
- * cannot be told from "never applied", so the write is sent again, and the value that a person may have put back is kept in the conflict log.
+ * A write in doubt, and the application holds again what it held before, although something was written there meanwhile: our write may have been applied and undone by a
+ * person. That cannot be told from "never applied" (section 6), so it is sent again, and the value that a person may have put back is kept in the conflict log.
  */
 function keepPossibleReverts(work: RecordWork, intent: Intent, before: Lane, seen: Observation): void {
   for (const path in intent.patch) {

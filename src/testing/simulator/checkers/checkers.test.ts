@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest'
+import { asAppId, asCanonicalKey, asNativeId, asOpId } from '../../../model/ids.ts'
+import type { HeldEntry, OpenLane } from '../../../model/record.ts'
+import { deliveryKey, type History } from '../history.ts'
+import { judge } from './index.ts'
+import { Story } from './story.ts'
+
+const a = asAppId('a')
+
+const verdict = (history: History): string | null => judge(history).violation?.checker ?? null
+const message = (history: History): string => judge(history).violation?.message ?? ''
+
+/** A record made in a and brought to b, in step. */
+const inStep = (more?: ConstructorParameters<typeof Story>[1]): Story => new Story(['a', 'b'], more).user(1, 'a', { name: 'v1' }).hub('b', { name: 'v1' })
+
+describe('a good history', () => {
+  it('passes when one edit is carried over', () => {
+    expect(judge(inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' }).rests({ name: 'v2' })).violation).toBeNull()
+  })
+  it('passes when edits on both sides meet and the loser is kept', () => {
+    const story = inStep().user(2, 'a', { name: 'v2' }).user(3, 'b', { name: 'v3' }).hub('b', { name: 'v2' })
+    expect(verdict(story.rests({ name: 'v2' }, { losers: [['name', 'v3']] }))).toBeNull()
+  })
+  it('passes when a record is deleted everywhere', () => {
+    expect(verdict(inStep().userDeletes(2, 'a').hubDeletes('b').rests(null))).toBeNull()
+  })
+})
+
+describe('V1', () => {
+  it('sees a notification that was acknowledged and is not in the journal', () => {
+    const story = inStep()
+    story.history.acknowledged.push({ app: a, deliveryId: 'd1', atMs: 3 })
+    expect(verdict(story.rests({ name: 'v1' }))).toBe('V1')
+    expect(verdict(story.rests({ name: 'v1' }, { journalled: new Set([deliveryKey(a, 'd1')]) }))).toBeNull()
+  })
+})
+
+describe('V2', () => {
+  it('sees a hub that never comes to rest', () => {
+    expect(message(inStep().history)).toContain('did not come to rest')
+  })
+  it('sees applications that differ at the end', () => {
+    expect(verdict(inStep().user(2, 'a', { name: 'v2' }).rests({ name: 'v2' }))).toBe('V2')
+  })
+  it('sees writes after everything had come to rest', () => {
+    const story = inStep()
+    story.history.writesAfterQuiet.push({ app: a, op: asOpId('op9'), atMs: 99 })
+    expect(message(story.rests({ name: 'v1' }))).toContain('after everything had come to rest')
+  })
+  it('sees a record that the hub does not know', () => {
+    expect(message(inStep().rests({ name: 'v1' }, { links: [] }))).toContain('neither linked nor held')
+  })
+})
+
+describe('V3', () => {
+  it('sees a user edit that was overwritten and is in no conflict', () => {
+    const story = inStep().user(2, 'a', { name: 'v2' }).user(3, 'b', { name: 'v3' }).hub('b', { name: 'v2' })
+    expect(message(story.rests({ name: 'v2' }))).toContain('"v3" (action 3 in b)')
+  })
+  it('counts it as declared when a blind application took the edit after the hub had looked', () => {
+    const story = inStep({ blind: ['b'] }).user(2, 'a', { name: 'v2' }).reads('b').user(3, 'b', { name: 'v3' }).hub('b', { name: 'v2' })
+    expect(judge(story.rests({ name: 'v2' }))).toMatchObject({ violation: null, declaredLosses: 1 })
+  })
+  it('does not, when the hub had seen the edit', () => {
+    const story = inStep({ blind: ['b'] }).user(2, 'a', { name: 'v2' }).user(3, 'b', { name: 'v3' }).reads('b').hub('b', { name: 'v2' })
+    expect(verdict(story.rests({ name: 'v2' }))).toBe('V3')
+  })
+  it('sees a value that a user set back on purpose and that was lost', () => {
+    const story = inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' }).user(3, 'b', { name: 'v1' }).user(4, 'a', { name: 'v4' }).hub('b', { name: 'v4' })
+    expect(verdict(story.rests({ name: 'v4' }))).toBe('V3')
+  })
+  it('lets a field be replaced that was changed and set back while the hub was not looking', () => {
+    const story = inStep().user(2, 'b', { name: 'v2' }).user(3, 'b', { name: 'v1' }).user(4, 'a', { name: 'v4' }).hub('b', { name: 'v4' })
+    expect(verdict(story.rests({ name: 'v4' }))).toBeNull()
+  })
+  it('sees an edit that a deletion took away unseen', () => {
+    expect(verdict(inStep().user(2, 'b', { name: 'v2' }).userDeletes(3, 'a').hubDeletes('b').rests(null))).toBe('V3')
+  })
+})
+
+describe('V4', () => {
+  it('sees a value that nobody wrote', () => {
+    expect(message(inStep().hub('b', { name: 'v77' }).rests({ name: 'v77' }))).toContain('no user ever put into name')
+  })
+  it('sees an invented null', () => {
+    expect(verdict(inStep().hub('b', { name: null }).rests({ name: null }))).toBe('V4')
+  })
+  it('sees a value of another field', () => {
+    expect(verdict(inStep().user(2, 'a', { note: 'v2' }).hub('b', { name: 'v2' }).rests({ name: 'v2' }))).toBe('V4')
+  })
+  it('sees an older value written over one that was based on it', () => {
+    const story = inStep().user(2, 'b', { name: 'v2' }).hub('b', { name: 'v1' })
+    expect(message(story.rests({ name: 'v1' }))).toContain('which was based on it')
+  })
+})
+
+describe('V5', () => {
+  it('sees more writes than edits call for', () => {
+    const story = inStep().user(2, 'a', { name: 'v2', note: 'v2' }).hub('b', { name: 'v2' }).hub('b', { note: 'v2' })
+    expect(verdict(story.rests({ name: 'v2', note: 'v2' }))).toBe('V5')
+  })
+  it('sees an endless exchange of two values', () => {
+    const story = new Story(['a', 'b'], { exact: false })
+    for (let action = 1; action <= 6; action++) story.user(action, 'a', { name: `v${action}` })
+    story.user(7, 'b', { name: 'v7' })
+    for (let round = 0; round < 5; round++) story.hub('a', { name: 'v7' }).hub('a', { name: 'v6' })
+    expect(message(story.rests({ name: 'v6' }, { losers: [['name', 'v7']], links: [] }))).not.toBe('')
+    story.rests({ name: 'v6' }, { losers: [['name', 'v7']] })
+    story.hub('b', { name: 'v6' })
+    expect(verdict(story.history)).toBe('V5')
+  })
+  it('sees writes that change nothing', () => {
+    const story = inStep()
+    for (let i = 0; i < 4; i++) story.history.noopWrites.push({ app: a, record: 1, op: asOpId(`n${i}`), atMs: 5, resend: false })
+    expect(verdict(story.rests({ name: 'v1' }))).toBe('V5')
+  })
+})
+
+describe('V6', () => {
+  it('sees a record that the hub made twice', () => {
+    expect(verdict(inStep().hub('b', { name: 'v1' }, { native: '2' }).rests({ name: 'v1' }))).toBe('V6')
+  })
+  it('takes a second record of a user when it is held for a person', () => {
+    const held = [{ app: asAppId('b'), object: 'customers', nativeId: asNativeId('b-2'), code: 'resolve.ambiguous' } as HeldEntry]
+    const story = () => inStep().user(2, 'b', { name: 'v1' }, '2')
+    expect(verdict(story().rests({ name: 'v1' }))).toBe('V6')
+    expect(verdict(story().rests({ name: 'v1' }, { held }))).toBeNull()
+  })
+  it('sees two links of one record in one application', () => {
+    const history = inStep().rests({ name: 'v1' })
+    const [first] = history.end?.links ?? []
+    const links = [...(history.end?.links ?? []), { ...first, nativeId: asNativeId('a-9') } as NonNullable<typeof first>]
+    expect(message({ ...history, end: { ...(history.end as NonNullable<typeof history.end>), links } })).toContain('is linked to both')
+  })
+})
+
+describe('V7', () => {
+  it('sees an application taken back to an older value of the head', () => {
+    const story = new Story(['a', 'b']).head('name', 'v1').user(1, 'a', { name: 'v1' }).hub('b', { name: 'v1' })
+    story.user(2, 'a', { name: 'v2' }).head('name', 'v2').hub('b', { name: 'v2' })
+    story.user(3, 'a', { name: 'v3' }).head('name', 'v3').hub('b', { name: 'v3' }).hub('b', { name: 'v2' }).hub('b', { name: 'v3' })
+    const history = story.rests({ name: 'v3' })
+    expect(['V4', 'V7']).toContain(verdict(history))
+  })
+})
+
+describe('V8', () => {
+  it('sees a deletion that no user made', () => {
+    expect(verdict(inStep().hubDeletes('b').rests(null))).toBe('V8')
+  })
+  it('sees a record that comes back after its deletion', () => {
+    const story = inStep().userDeletes(2, 'a').hub('a', { name: 'v1' }, { native: '2' })
+    expect(verdict(story.rests({ name: 'v1' }))).toBe('V8')
+  })
+  it('takes a record that a user made anew', () => {
+    const story = inStep().userDeletes(2, 'a').hubDeletes('b').user(3, 'b', { name: 'v3' }, '2').hub('a', { name: 'v3' }, { native: '2', key: asCanonicalKey('c2') })
+    expect(verdict(story.rests(null))).not.toBe('V8')
+  })
+})
+
+describe('V9', () => {
+  it('sees a lane that is left waiting or parked', () => {
+    const openLanes = [{ key: asCanonicalKey('c1'), app: a, state: 'retry', code: 'target.unreachable' } as OpenLane]
+    expect(verdict(inStep().rests({ name: 'v1' }, { openLanes }))).toBe('V9')
+  })
+})
