@@ -1,7 +1,15 @@
 import type { LRUCache } from 'lru-cache'
 import type { References } from '../merge/references.ts'
 import type { EntityModel, HubModel } from '../model/entity.ts'
-import { type AppId, type CanonicalKey, type EntityName, type NativeId, type NativeRef, nativeRefKey, type ObjectId } from '../model/ids.ts'
+import {
+  type AppId,
+  type CanonicalKey,
+  type EntityName,
+  type NativeId,
+  type NativeRef,
+  nativeRefKey,
+  type ObjectId,
+} from '../model/ids.ts'
 import type { Link, RecordState } from '../model/record.ts'
 import type { Store } from '../ports/store.ts'
 import type { Prepared } from './prepared.ts'
@@ -72,7 +80,10 @@ export class Batch implements References {
   }
 
   async loadMatches(matches: readonly { readonly entity: EntityName; readonly matchKey: string }[]): Promise<void> {
-    await this.#loadRecords(new Set(), matches.filter((match) => !this.#matches.has(matchName(match.entity, match.matchKey))))
+    await this.#loadRecords(
+      new Set(),
+      matches.filter((match) => !this.#matches.has(matchName(match.entity, match.matchKey))),
+    )
   }
 
   #wantLink(natives: NativeRef[], app: AppId, object: ObjectId, nativeId: NativeId): void {
@@ -102,7 +113,10 @@ export class Batch implements References {
     }
   }
 
-  async #loadRecords(wanted: ReadonlySet<CanonicalKey>, matches: readonly { readonly entity: EntityName; readonly matchKey: string }[]): Promise<void> {
+  async #loadRecords(
+    wanted: ReadonlySet<CanonicalKey>,
+    matches: readonly { readonly entity: EntityName; readonly matchKey: string }[],
+  ): Promise<void> {
     const missing: CanonicalKey[] = []
     for (const key of wanted) {
       if (this.#records.has(key)) continue
@@ -222,7 +236,8 @@ export function referredKeys(entity: EntityModel, state: RecordState): Canonical
   if (fields.none) return keys
   for (const path in state.head) {
     const at = path.indexOf('].')
-    const isReference = at < 0 ? fields.plain.has(path) : fields.inParts.has(path.slice(0, path.indexOf('[')) + '.' + path.slice(at + 2))
+    const isReference =
+      at < 0 ? fields.plain.has(path) : fields.inParts.has(path.slice(0, path.indexOf('[')) + '.' + path.slice(at + 2))
     const value = isReference ? state.head[path]?.value : null
     if (typeof value === 'string') keys.push(value as CanonicalKey)
   }
@@ -244,7 +259,8 @@ function referenceFields(entity: EntityModel): ReferenceFields {
   const inParts = new Set<string>()
   for (const field of Object.values(entity.fields)) if (field.reference !== undefined) plain.add(field.name)
   for (const part of Object.values(entity.parts)) {
-    for (const field of Object.values(part.fields)) if (field.reference !== undefined) inParts.add(`${part.name}.${field.name}`)
+    for (const field of Object.values(part.fields))
+      if (field.reference !== undefined) inParts.add(`${part.name}.${field.name}`)
   }
   found = { plain, inParts, none: plain.size + inParts.size === 0 }
   referenceFieldsOf.set(entity, found)

@@ -1,9 +1,16 @@
-import { afterPatch } from '../deliver/settle.ts'
 import { retryDelayMs } from '../deliver/backoff.ts'
+import { afterPatch } from '../deliver/settle.ts'
 import { SyncError } from '../errors/index.ts'
 import type { Input, Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { type AppId, type CanonicalKey, type JournalPosition, laneKey, type NativeId, type ObjectId } from '../model/ids.ts'
+import {
+  type AppId,
+  type CanonicalKey,
+  type JournalPosition,
+  laneKey,
+  type NativeId,
+  type ObjectId,
+} from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
 import type { Image, Path, Value } from '../model/value.ts'
 import type { Connector, WriteOp } from '../ports/app.ts'
@@ -131,7 +138,11 @@ export class Dispatcher {
     app.calls++
     let outcomes: readonly Outcome[]
     try {
-      outcomes = await app.connector.target.write(group.map((write) => write.op), this.#options.limits.requestMs, this.#abort.signal)
+      outcomes = await app.connector.target.write(
+        group.map((write) => write.op),
+        this.#options.limits.requestMs,
+        this.#abort.signal,
+      )
     } catch (error) {
       const reason = SyncError.from(error)
       outcomes = group.map(({ op }) => ({ op: op.op, result: 'unknown', code: reason.code, message: reason.message }))
@@ -143,7 +154,14 @@ export class Dispatcher {
       const { key, op, lane } = group[i] as (typeof group)[number]
       const answered = outcomes[i]
       const outcome: Outcome =
-        answered?.op === op.op ? answered : { op: op.op, result: 'unknown', code: 'target.unknown', message: 'the connector gave no outcome for this write' }
+        answered?.op === op.op
+          ? answered
+          : {
+              op: op.op,
+              result: 'unknown',
+              code: 'target.unknown',
+              message: 'the connector gave no outcome for this write',
+            }
       this.#options.take({ type: 'outcome', key, app: app.connector.app, outcome }, lane)
     }
     this.#options.slotsFree(app.connector.app)
@@ -151,7 +169,9 @@ export class Dispatcher {
 
   /** An application that cannot be reached is left alone for growing pauses, one write at a time probing it. */
   #noteHealth(app: AppState, outcomes: readonly Outcome[]): void {
-    const unreachable = outcomes.some((outcome) => outcome.result === 'refused' && outcome.code === 'target.unreachable')
+    const unreachable = outcomes.some(
+      (outcome) => outcome.result === 'refused' && outcome.code === 'target.unreachable',
+    )
     if (!unreachable) {
       app.failures = 0
       app.state = 'open'
@@ -163,7 +183,10 @@ export class Dispatcher {
     app.state = 'paused'
     if (wasPaused) return
     app.failures++
-    if (app.failures === 1) log.log('warn', `${app.connector.app} cannot be reached; its records wait and nothing is lost`, { app: app.connector.app })
+    if (app.failures === 1)
+      log.log('warn', `${app.connector.app} cannot be reached; its records wait and nothing is lost`, {
+        app: app.connector.app,
+      })
     clock.timer(pauseMs, () => {
       if (this.#stopped || app.state === 'open') return
       app.state = 'probing'
@@ -171,7 +194,10 @@ export class Dispatcher {
     })
   }
 
-  async #sendReads(app: AppState, group: readonly { object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[]): Promise<void> {
+  async #sendReads(
+    app: AppState,
+    group: readonly { object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[],
+  ): Promise<void> {
     const begunAfter = this.#options.lastPosition()
     const { source } = app.connector
     const plain = group.filter((read) => read.correlation === null)
@@ -181,18 +207,28 @@ export class Dispatcher {
       searched.length === 0
         ? []
         : this.#readOrFail(app, searched, () =>
-            source.findByCorrelation(searched.map((read) => ({ object: read.object, correlationId: read.correlation as CanonicalKey })), this.#abort.signal),
+            source.findByCorrelation(
+              searched.map((read) => ({ object: read.object, correlationId: read.correlation as CanonicalKey })),
+              this.#abort.signal,
+            ),
           ),
     ])
     if (this.#stopped) return
     const found = results.flat()
     for (const [i, asked] of [...plain, ...searched].entries()) {
       const read = found[i] ?? failed(app.connector.app, asked, 'the connector gave no result for this read')
-      this.#options.take({ type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) }, asked.lane)
+      this.#options.take(
+        { type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) },
+        asked.lane,
+      )
     }
   }
 
-  async #readOrFail(app: AppState, asked: readonly { object: ObjectId; nativeId: NativeId }[], read: () => Promise<readonly ReadImage[]>): Promise<readonly ReadImage[]> {
+  async #readOrFail(
+    app: AppState,
+    asked: readonly { object: ObjectId; nativeId: NativeId }[],
+    read: () => Promise<readonly ReadImage[]>,
+  ): Promise<readonly ReadImage[]> {
     try {
       return await read()
     } catch (error) {
@@ -220,7 +256,12 @@ export class Dispatcher {
 }
 
 const failed = (app: AppId, asked: { object: ObjectId; nativeId: NativeId }, message: string): ReadImage => ({
-  app, object: asked.object, nativeId: asked.nativeId, result: 'failed', code: 'source.read-failed', message,
+  app,
+  object: asked.object,
+  nativeId: asked.nativeId,
+  result: 'failed',
+  code: 'source.read-failed',
+  message,
 })
 
 function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
@@ -236,13 +277,27 @@ function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> 
 
 /** The operation that a committed intent stands for. Arrays of parts go whole, so a touched part carries all its elements. */
 export function writeOp(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel): WriteOp {
-  const after = intent.kind === 'delete' ? {} : afterPatch(binding, intent.kind === 'create' ? {} : lane.image, intent.native)
+  const after =
+    intent.kind === 'delete' ? {} : afterPatch(binding, intent.kind === 'create' ? {} : lane.image, intent.native)
   const common = {
-    op: intent.op, object: lane.object, kind: intent.kind, nativeId: lane.nativeId, baseToken: intent.baseToken, correlationId: record.key, resend: intent.tries > 0 || intent.state === 'unknown',
+    op: intent.op,
+    object: lane.object,
+    kind: intent.kind,
+    nativeId: lane.nativeId,
+    baseToken: intent.baseToken,
+    correlationId: record.key,
+    resend: intent.tries > 0 || intent.state === 'unknown',
   }
   if (intent.kind === 'delete') return { ...common, patch: {}, full: {}, baseValues: {} }
-  const touched = binding.parts.some((part) => intent.native[part.container] === true) ? withWholeParts(binding, intent.native, after) : intent.native
-  return { ...common, patch: binding.unflatten(touched), full: binding.unflatten(after), baseValues: binding.unflatten(intent.baseImage) }
+  const touched = binding.parts.some((part) => intent.native[part.container] === true)
+    ? withWholeParts(binding, intent.native, after)
+    : intent.native
+  return {
+    ...common,
+    patch: binding.unflatten(touched),
+    full: binding.unflatten(after),
+    baseValues: binding.unflatten(intent.baseImage),
+  }
 }
 
 function withWholeParts(binding: BindingModel, patch: Image, after: Image): Image {

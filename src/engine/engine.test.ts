@@ -10,14 +10,38 @@ import { FakeApp } from './fake-app.ts'
 
 const left = http({ baseUrl: 'http://left.test', auth: bearer('x') })
 const right = http({ baseUrl: 'http://right.test', auth: bearer('x') })
-const person = entity('person', { schema: z.object({ name: z.string(), email: z.string(), credit: decimal(2) }), match: key('email') })
+const person = entity('person', {
+  schema: z.object({ name: z.string(), email: z.string(), credit: decimal(2) }),
+  match: key('email'),
+})
 const basket = entity('basket', {
   schema: z.object({ owner: reference(person), note: z.string().nullable() }),
   parts: { lines: { key: 'no', schema: z.object({ no: z.int(), qty: z.int() }) } },
 })
-const Row = z.object({ id: z.string(), full_name: z.string(), email: z.string(), credit_cents: z.int(), rev: z.int(), ext: z.string().nullable() })
-const RightRow = z.object({ id: z.string(), title: z.string(), mail: z.string(), credit: z.string(), rev: z.int(), ext: z.string().nullable() })
-const BasketRow = z.object({ id: z.string(), person: z.string(), note: z.string().nullable(), lines: z.array(z.object({ n: z.int(), quantity: z.int() })), rev: z.int(), ext: z.string().nullable() })
+const Row = z.object({
+  id: z.string(),
+  full_name: z.string(),
+  email: z.string(),
+  credit_cents: z.int(),
+  rev: z.int(),
+  ext: z.string().nullable(),
+})
+const RightRow = z.object({
+  id: z.string(),
+  title: z.string(),
+  mail: z.string(),
+  credit: z.string(),
+  rev: z.int(),
+  ext: z.string().nullable(),
+})
+const BasketRow = z.object({
+  id: z.string(),
+  person: z.string(),
+  note: z.string().nullable(),
+  lines: z.array(z.object({ n: z.int(), quantity: z.int() })),
+  rev: z.int(),
+  ext: z.string().nullable(),
+})
 const common = { id: 'id', version: 'rev', externalId: 'ext', conditional: true, idempotency: 'all' } as const
 
 const definition = defineHub({
@@ -26,14 +50,28 @@ const definition = defineHub({
     sync(
       person,
       {
-        left: left.resource('/people', Row, { ...common, fields: { name: 'full_name', email: 'email', credit: ['credit_cents', cents] } }),
-        right: right.resource('/persons', RightRow, { ...common, fields: { name: 'title', email: 'mail', credit: ['credit', decimalText(2)] } }),
+        left: left.resource('/people', Row, {
+          ...common,
+          fields: { name: 'full_name', email: 'email', credit: ['credit_cents', cents] },
+        }),
+        right: right.resource('/persons', RightRow, {
+          ...common,
+          fields: { name: 'title', email: 'mail', credit: ['credit', decimalText(2)] },
+        }),
       },
       { conflicts: { default: latest() } },
     ),
     sync(basket, {
-      left: left.resource('/baskets', BasketRow, { ...common, fields: { owner: 'person', note: 'note' }, parts: { lines: { from: 'lines', key: 'n', fields: { qty: 'quantity' } } } }),
-      right: right.resource('/carts', BasketRow, { ...common, fields: { owner: 'person', note: 'note' }, parts: { lines: { from: 'lines', key: 'n', fields: { qty: 'quantity' } } } }),
+      left: left.resource('/baskets', BasketRow, {
+        ...common,
+        fields: { owner: 'person', note: 'note' },
+        parts: { lines: { from: 'lines', key: 'n', fields: { qty: 'quantity' } } },
+      }),
+      right: right.resource('/carts', BasketRow, {
+        ...common,
+        fields: { owner: 'person', note: 'note' },
+        parts: { lines: { from: 'lines', key: 'n', fields: { qty: 'quantity' } } },
+      }),
     }),
   ],
 })
@@ -49,7 +87,15 @@ async function pair() {
   const apps = { left: new FakeApp('left', 'L'), right: new FakeApp('right', 'R', { trim: true, unique: 'mail' }) }
   const start = async (): Promise<Engine> => {
     const connectors = new Map(Object.values(apps).map((app) => [asAppId(app.name), app.connector(definition.model)]))
-    const engine = new Engine({ model: definition.model, connectors, store, journal, clock: systemClock, random: systemRandom, log: { log: () => {} } })
+    const engine = new Engine({
+      model: definition.model,
+      connectors,
+      store,
+      journal,
+      clock: systemClock,
+      random: systemRandom,
+      log: { log: () => {} },
+    })
     running.push(engine)
     await engine.start()
     for (const app of Object.values(apps)) app.notify = (changes) => engine.accept(asAppId(app.name), changes)
@@ -74,7 +120,10 @@ describe('engine', () => {
     expect(left.hubWrites).toBe(0)
     expect(right.hubWrites).toBe(1)
     const links = await store.links({ max: 10 })
-    expect(links.map((link) => [link.app, link.latchClosed])).toEqual([['left', false], ['right', false]])
+    expect(links.map((link) => [link.app, link.latchClosed])).toEqual([
+      ['left', false],
+      ['right', false],
+    ])
     expect(links[0]?.key).toBe(links[1]?.key)
     expect(links.some((link) => link.nativeId === asNativeId(id))).toBe(true)
   })
@@ -139,14 +188,40 @@ describe('engine', () => {
   test('parts and references cross: an order arrives after its customer, lines are added, changed and removed', async () => {
     const { left, right, engine, settle } = await pair()
     const owner = left.create('people', { full_name: 'Ada', email: 'ada@example.test', credit_cents: 0 })
-    const id = left.create('baskets', { person: owner, note: null, lines: [{ n: 1, quantity: 2 }, { n: 2, quantity: 3 }] })
+    const id = left.create('baskets', {
+      person: owner,
+      note: null,
+      lines: [
+        { n: 1, quantity: 2 },
+        { n: 2, quantity: 3 },
+      ],
+    })
     await settle(engine)
     const person = right.list('persons')[0]?.id
-    expect(right.list('carts')).toMatchObject([{ person, note: null, lines: [{ n: 1, quantity: 2 }, { n: 2, quantity: 3 }] }])
+    expect(right.list('carts')).toMatchObject([
+      {
+        person,
+        note: null,
+        lines: [
+          { n: 1, quantity: 2 },
+          { n: 2, quantity: 3 },
+        ],
+      },
+    ])
     const other = right.list('carts')[0]?.id as string
-    right.edit('carts', other, { lines: [{ n: 2, quantity: 4 }, { n: 3, quantity: 1 }] })
+    right.edit('carts', other, {
+      lines: [
+        { n: 2, quantity: 4 },
+        { n: 3, quantity: 1 },
+      ],
+    })
     await settle(engine)
-    expect(left.get('baskets', id)).toMatchObject({ lines: [{ n: 2, quantity: 4 }, { n: 3, quantity: 1 }] })
+    expect(left.get('baskets', id)).toMatchObject({
+      lines: [
+        { n: 2, quantity: 4 },
+        { n: 3, quantity: 1 },
+      ],
+    })
   })
 
   test('edits while the target is down become one write when it is back', async () => {
@@ -177,7 +252,11 @@ describe('engine', () => {
 
   test('a record that does not fit the schema is parked, listed, and superseded by a corrected one', async () => {
     const { left, right, engine, settle, store } = await pair()
-    const id = left.create('people', { full_name: 'Ada', email: 'ada@example.test', credit_cents: 'many' as unknown as number })
+    const id = left.create('people', {
+      full_name: 'Ada',
+      email: 'ada@example.test',
+      credit_cents: 'many' as unknown as number,
+    })
     left.create('people', { full_name: 'Bob', email: 'bob@example.test', credit_cents: 1 })
     await settle(engine)
     expect(right.list('persons')).toMatchObject([{ title: 'Bob' }])
@@ -188,4 +267,3 @@ describe('engine', () => {
     expect(await store.held(0 as never, 10)).toEqual([])
   })
 })
-

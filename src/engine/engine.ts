@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { SyncError } from '../errors/index.ts'
 import { LatchTable } from '../latch/latch-table.ts'
 import { DueQueue } from '../lib/due-queue.ts'
-import type { Change, Input, JournalEntry, OperatorAction } from '../model/change.ts'
+import type { Change, Input, OperatorAction } from '../model/change.ts'
 import type { BindingModel, HubModel } from '../model/entity.ts'
 import { type AppId, asJournalPosition, type CanonicalKey, type JournalPosition } from '../model/ids.ts'
 import type { HeldEntry, RecordState } from '../model/record.ts'
@@ -16,7 +16,8 @@ import { Dispatcher } from './dispatcher.ts'
 import { FeedReader } from './feeds.ts'
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
-import { type EngineEvent, type EngineStats, Samples } from './stats.ts'
+import { type EngineEvent, type EngineStats, Samples, statsOf } from './stats.ts'
+import { Tail } from './tail.ts'
 import { WaitingRoom } from './waiting.ts'
 
 export interface EngineOptions {
@@ -58,7 +59,17 @@ export class Engine {
   readonly behind = new Map<AppId, Set<CanonicalKey>>()
   readonly caches: Caches
   readonly dispatcher: Dispatcher
-  readonly counters = { notifications: 0, reads: 0, duplicates: 0, conflicts: 0, sent: 0, applied: 0, unknown: 0, refused: 0, commits: 0 }
+  readonly counters = {
+    notifications: 0,
+    reads: 0,
+    duplicates: 0,
+    conflicts: 0,
+    sent: 0,
+    applied: 0,
+    unknown: 0,
+    refused: 0,
+    commits: 0,
+  }
   readonly verdicts: Record<string, number> = {}
   readonly latency = new Samples()
   readonly exposure = new Map<AppId, Samples>()
@@ -72,9 +83,8 @@ export class Engine {
   readonly #connectors: ReadonlyMap<AppId, Connector>
   readonly #feeds: FeedReader
   readonly #listeners = new Set<(events: readonly EngineEvent[]) => void>()
-  #tail: JournalEntry[] = []
-  /** The next position that belongs at the end of the tail; entries beyond it are read from the journal. */
-  #nextSeq = 1
+  readonly #tail: Tail
+  #isReady = false
   #running: Promise<void> | null = null
   #woken = false
   #killed = false
@@ -105,6 +115,7 @@ export class Engine {
     this.log = options.log
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#connectors = options.connectors
+    this.#tail = new Tail(options.journal, this.limits.tailMax)
     this.caches = {
       records: new LRUCache<CanonicalKey, RecordState>({ max: this.limits.recordsCached }),
       links: new LRUCache({ max: this.limits.linksCached }),
@@ -130,6 +141,7 @@ export class Engine {
   async start(): Promise<void> {
     this.info = await this.store.open()
     await this.#recover()
+    this.#isReady = true
     this.#feeds.start()
     this.wake()
   }
@@ -139,10 +151,17 @@ export class Engine {
    * `intake.overloaded`, `intake.stopping`, `journal.full` or `journal.failed`; then none of them is kept.
    */
   async accept(_app: AppId, changes: readonly Change[]): Promise<void> {
-    if (this.#stopping || this.#killed) throw new SyncError('intake.stopping', 'the hub is shutting down; send this again in a moment', { retryAfterMs: 1000 })
+    if (this.#stopping || this.#killed)
+      throw new SyncError('intake.stopping', 'the hub is shutting down; send this again in a moment', {
+        retryAfterMs: 1000,
+      })
     const backlog = this.journal.last() - this.cursor
     if (backlog > this.limits.backlogMax) {
-      throw new SyncError('intake.overloaded', `${backlog} notifications wait to be processed, more than limits.backlogMax = ${this.limits.backlogMax}; send this again later`, { retryAfterMs: 2000 })
+      throw new SyncError(
+        'intake.overloaded',
+        `${backlog} notifications wait to be processed, more than limits.backlogMax = ${this.limits.backlogMax}; send this again later`,
+        { retryAfterMs: 2000 },
+      )
     }
     await this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))
   }
@@ -153,7 +172,11 @@ export class Engine {
   }
 
   /** Appends inputs and hands those that are new to the loop, in journal order. */
-  async append(entries: readonly NewEntry[], feeds?: Parameters<Journal['append']>[0]['feeds'], lanes?: readonly string[]): Promise<void> {
+  async append(
+    entries: readonly NewEntry[],
+    feeds?: Parameters<Journal['append']>[0]['feeds'],
+    lanes?: readonly string[],
+  ): Promise<void> {
     const positions = await this.journal.append(feeds === undefined ? { entries } : { entries, feeds })
     if (this.#killed) return
     for (let i = 0; i < entries.length; i++) {
@@ -165,7 +188,13 @@ export class Engine {
       }
       const lane = lanes?.[i]
       if (lane !== undefined) this.undecided.set(seq, lane)
-      this.#push({ seq, shard: entry.shard, atMs: entry.atMs, mappingVersion: entry.mappingVersion, input: entry.input })
+      this.#tail.push({
+        seq,
+        shard: entry.shard,
+        atMs: entry.atMs,
+        mappingVersion: entry.mappingVersion,
+        input: entry.input,
+      })
     }
     this.#wakeSoon(this.#tail.length)
   }
@@ -176,12 +205,6 @@ export class Engine {
 
   newNotification(change: Change): NewEntry {
     return this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))
-  }
-
-  #push(entry: JournalEntry): void {
-    if (entry.seq !== this.#nextSeq || this.#tail.length >= this.limits.tailMax) return
-    this.#tail.push(entry)
-    this.#nextSeq = entry.seq + 1
   }
 
   /** Outcomes and reads are inputs like any other: journalled first. Under load some are gathered, so that they share a commit. */
@@ -199,14 +222,20 @@ export class Engine {
     this.#pendingInputs = []
     this.#appending++
     const entries = returned.map(({ input }) => this.#newEntry(input, null))
-    this.append(entries, undefined, returned.map(({ lane }) => lane)).then(
+    this.append(
+      entries,
+      undefined,
+      returned.map(({ lane }) => lane),
+    ).then(
       () => {
         this.#appending--
       },
       (error: unknown) => {
         this.#appending--
         if (this.#killed) return
-        this.log.log('error', 'the journal did not take outcomes; they are tried again', { error: SyncError.from(error).message })
+        this.log.log('error', 'the journal did not take outcomes; they are tried again', {
+          error: SyncError.from(error).message,
+        })
         this.clock.timer(TROUBLE_PAUSE_MS, () => {
           this.#pendingInputs.unshift(...returned)
           this.#appendPending()
@@ -220,7 +249,9 @@ export class Engine {
    * answers are about to come, because each commit costs two fsyncs however much it holds.
    */
   #lingerMs(gathered: number): number {
-    return this.dispatcher.inFlight < this.limits.lingerFrom || gathered >= this.limits.lingerFrom * 2 ? 0 : this.limits.lingerMs
+    return this.dispatcher.inFlight < this.limits.lingerFrom || gathered >= this.limits.lingerFrom * 2
+      ? 0
+      : this.limits.lingerMs
   }
 
   #wakeSoon(gathered: number): void {
@@ -241,7 +272,7 @@ export class Engine {
   /** Lets the loop run, if it is not running already. */
   wake(): void {
     this.#woken = true
-    if (this.#running !== null || this.#killed || this.info === undefined) return
+    if (this.#running !== null || this.#killed || !this.#isReady) return
     this.#running = Promise.resolve()
       .then(() => this.#run())
       .finally(() => {
@@ -254,9 +285,7 @@ export class Engine {
     while (this.#woken && !this.#killed) {
       this.#woken = false
       try {
-        await this.#refill()
-        const entries = this.#tail.splice(0, this.limits.batchMax)
-        const cycle = new Cycle(this, entries)
+        const cycle = new Cycle(this, await this.#tail.take(this.limits.batchMax))
         if (cycle.hasWork()) {
           await cycle.run()
           if (this.#killed) return
@@ -269,12 +298,6 @@ export class Engine {
       }
     }
     this.#armTimer()
-  }
-
-  async #refill(): Promise<void> {
-    if (this.#tail.length > 0 || this.#nextSeq > this.journal.last()) return
-    const entries = await this.journal.read(asJournalPosition(this.#nextSeq - 1), this.limits.batchMax)
-    if (this.#tail.length === 0) for (const entry of entries) this.#push(entry)
   }
 
   /** A batch that failed left nothing behind: everything in memory is rebuilt from what is durable, after a pause. */
@@ -310,10 +333,9 @@ export class Engine {
     this.openKeys.clear()
     this.heldBefore.clear()
     this.parkedBefore.clear()
-    this.#tail = []
     this.cursor = await this.store.cursor(CONSUMER)
     this.taken = this.cursor
-    this.#nextSeq = this.cursor + 1
+    this.#tail.restart(this.cursor)
     const held: Prepared[] = []
     for (let after = asJournalPosition(0); ; ) {
       const page = await this.store.held(after, RECOVERY_PAGE)
@@ -398,8 +420,15 @@ export class Engine {
 
   /** True when nothing is left to do now: no input undecided, nothing under way, no lane that could be written. Retries may be due later (`nextDueMs`). */
   isIdle(): boolean {
-    const undecided = this.#lingering || this.#tail.length > 0 || this.#nextSeq <= this.journal.last() || this.#appending > 0 || this.#pendingInputs.length > 0
-    return !undecided && this.#running === null && !this.#woken && this.dispatcher.inFlight === 0 && this.#behindCount() === 0 && this.replan.size === 0
+    const undecided = this.#lingering || !this.#tail.isEmpty || this.#appending > 0 || this.#pendingInputs.length > 0
+    return (
+      !undecided &&
+      this.#running === null &&
+      !this.#woken &&
+      this.dispatcher.inFlight === 0 &&
+      this.behindCount() === 0 &&
+      this.replan.size === 0
+    )
   }
 
   /** Monotonic time of the next retry, fence or re-read; undefined when none is waited for. */
@@ -407,28 +436,14 @@ export class Engine {
     return this.due.nextMs()
   }
 
-  #behindCount(): number {
+  behindCount(): number {
     let count = 0
     for (const keys of this.behind.values()) count += keys.size
     return count
   }
 
   stats(): EngineStats {
-    const exposure: Record<string, EngineStats['exposure'][AppId]> = {}
-    for (const [app, samples] of this.exposure) exposure[app] = { writes: samples.count, p50Ms: samples.quantile(0.5), p99Ms: samples.quantile(0.99) }
-    const { notifications, reads, duplicates, conflicts, sent, applied, unknown, refused, commits } = this.counters
-    return {
-      notifications, reads, duplicates, conflicts, commits,
-      verdicts: { ...this.verdicts },
-      writes: { sent, applied, unknown, refused },
-      latencyMs: { p50: this.latency.quantile(0.5), p99: this.latency.quantile(0.99), count: this.latency.count },
-      exposure,
-      backlog: this.journal.last() - this.cursor,
-      waiting: this.waiting.size,
-      behind: this.#behindCount(),
-      inFlight: this.dispatcher.inFlight,
-      latchesClosed: this.latches.size,
-    }
+    return statsOf(this)
   }
 
   /** Stops taking in, lets writes under way finish and their outcomes be written down, then lets go. What is behind stays behind until the next start. */
@@ -438,7 +453,10 @@ export class Engine {
     this.#feeds.stop()
     const deadline = this.clock.monotonicMs() + graceMs
     this.dispatcher.drain()
-    while (this.clock.monotonicMs() < deadline && (this.dispatcher.inFlight > 0 || this.#appending > 0 || this.#running !== null || this.#tail.length > 0)) {
+    while (
+      this.clock.monotonicMs() < deadline &&
+      (this.dispatcher.inFlight > 0 || this.#appending > 0 || this.#running !== null || this.#tail.length > 0)
+    ) {
       await new Promise<void>((resolve) => this.clock.timer(5, resolve))
     }
     this.kill()

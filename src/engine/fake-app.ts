@@ -59,16 +59,28 @@ export class FakeApp {
 
   remove(object: string, id: string): void {
     this.#table(object).delete(id)
-    this.#tell({ app: asAppId(this.name), object: asObjectId(object), nativeId: asNativeId(id), kind: 'deleted', token: asToken(String(++this.#rev)) })
+    this.#tell({
+      app: asAppId(this.name),
+      object: asObjectId(object),
+      nativeId: asNativeId(id),
+      kind: 'deleted',
+      token: asToken(String(++this.#rev)),
+    })
   }
 
   #put(object: string, row: Row): Row {
     const stored: Row = { ...row, rev: ++this.#rev }
-    if (this.#trim) for (const [name, value] of Object.entries(stored)) if (typeof value === 'string') stored[name] = value.trim()
+    if (this.#trim)
+      for (const [name, value] of Object.entries(stored)) if (typeof value === 'string') stored[name] = value.trim()
     this.#table(object).set(row.id, stored)
     this.#tell({
-      app: asAppId(this.name), object: asObjectId(object), nativeId: asNativeId(row.id), kind: 'image', record: structuredClone(stored) as NativeRecord,
-      token: asToken(String(stored.rev)), ...(stored.ext === undefined ? {} : { correlationId: stored.ext }),
+      app: asAppId(this.name),
+      object: asObjectId(object),
+      nativeId: asNativeId(row.id),
+      kind: 'image',
+      record: structuredClone(stored) as NativeRecord,
+      token: asToken(String(stored.rev)),
+      ...(stored.ext === undefined ? {} : { correlationId: stored.ext }),
     })
     return stored
   }
@@ -89,7 +101,9 @@ export class FakeApp {
   }
 
   connector(model: HubModel): Connector {
-    const binding = [...model.entities.values()].flatMap((entity) => [...entity.bindings.values()]).find((one) => one.app === this.name)
+    const binding = [...model.entities.values()]
+      .flatMap((entity) => [...entity.bindings.values()])
+      .find((one) => one.app === this.name)
     if (binding === undefined) throw new Error(`${this.name} is not in the config`)
     const app = asAppId(this.name)
     const nothing = async (): Promise<void> => {}
@@ -97,7 +111,9 @@ export class FakeApp {
       app,
       capabilities: () => binding.capabilities,
       source: {
-        app, listens: [], feeds: [],
+        app,
+        listens: [],
+        feeds: [],
         accept: () => {
           throw new Error('not used')
         },
@@ -109,7 +125,9 @@ export class FakeApp {
         findByCorrelation: async (requests) =>
           requests.map(({ object, correlationId }) => {
             const row = this.list(object).find((one) => one.ext === correlationId)
-            return row === undefined ? { app, object, nativeId: asNativeId(''), result: 'missing' as const } : this.#read(object, row.id)
+            return row === undefined
+              ? { app, object, nativeId: asNativeId(''), result: 'missing' as const }
+              : this.#read(object, row.id)
           }),
         close: nothing,
         [Symbol.asyncDispose]: nothing,
@@ -128,12 +146,25 @@ export class FakeApp {
     const row = this.#table(object).get(id)
     const ref = { app, object: asObjectId(object), nativeId: asNativeId(id) }
     if (row === undefined) return { ...ref, result: 'missing' }
-    return { ...ref, result: 'found', record: structuredClone(row) as NativeRecord, token: asToken(String(row.rev)), ...(row.ext === undefined ? {} : { correlationId: row.ext }) }
+    return {
+      ...ref,
+      result: 'found',
+      record: structuredClone(row) as NativeRecord,
+      token: asToken(String(row.rev)),
+      ...(row.ext === undefined ? {} : { correlationId: row.ext }),
+    }
   }
 
   async #write(op: WriteOp): Promise<Outcome> {
     await new Promise((resolve) => setImmediate(resolve))
-    if (this.isDown) return { op: op.op, result: 'refused', handling: 'retry', code: 'target.unreachable', message: 'connection refused' }
+    if (this.isDown)
+      return {
+        op: op.op,
+        result: 'refused',
+        handling: 'retry',
+        code: 'target.unreachable',
+        message: 'connection refused',
+      }
     const outcome = this.#replies.get(op.op) ?? this.#apply(op)
     if (outcome.result === 'applied') this.#replies.set(op.op, outcome)
     if (this.holdReplies) await new Promise(() => {})
@@ -144,10 +175,24 @@ export class FakeApp {
     const table = this.#table(op.object)
     const row = op.nativeId === null ? undefined : table.get(op.nativeId)
     if (op.kind !== 'create' && row === undefined) return { op: op.op, result: 'gone' }
-    if (row !== undefined && op.baseToken !== null && String(row.rev) !== op.baseToken) return { op: op.op, result: 'conflict' }
+    if (row !== undefined && op.baseToken !== null && String(row.rev) !== op.baseToken)
+      return { op: op.op, result: 'conflict' }
     const unique = this.#unique === null ? undefined : op.patch[this.#unique]
-    if (unique !== undefined && this.list(op.object).some((other) => other.id !== op.nativeId && String(other[this.#unique as string]).toLowerCase() === String(unique).toLowerCase())) {
-      return { op: op.op, result: 'refused', handling: 'park', code: 'target.duplicate', message: `${this.#unique} is taken` }
+    if (
+      unique !== undefined &&
+      this.list(op.object).some(
+        (other) =>
+          other.id !== op.nativeId &&
+          String(other[this.#unique as string]).toLowerCase() === String(unique).toLowerCase(),
+      )
+    ) {
+      return {
+        op: op.op,
+        result: 'refused',
+        handling: 'park',
+        code: 'target.duplicate',
+        message: `${this.#unique} is taken`,
+      }
     }
     this.hubWrites++
     if (op.kind === 'delete') {
@@ -156,6 +201,12 @@ export class FakeApp {
     }
     const base = row ?? { id: this.#prefix + ++this.#ids, rev: 0, ext: op.correlationId }
     const stored = this.#put(op.object, { ...base, ...(op.patch as Record<string, unknown>) } as Row)
-    return { op: op.op, result: 'applied', nativeId: asNativeId(stored.id), token: asToken(String(stored.rev)), record: structuredClone(stored) as NativeRecord }
+    return {
+      op: op.op,
+      result: 'applied',
+      nativeId: asNativeId(stored.id),
+      token: asToken(String(stored.rev)),
+      record: structuredClone(stored) as NativeRecord,
+    }
   }
 }

@@ -40,7 +40,9 @@ export class FeedReader {
         (error: unknown) => {
           if (this.#abort.signal.aborted) return
           const reason = SyncError.from(error)
-          this.#engine.log.log('warn', `feed ${feed} of ${connector.app} could not be read: ${reason.message}`, { code: reason.code })
+          this.#engine.log.log('warn', `feed ${feed} of ${connector.app} could not be read: ${reason.message}`, {
+            code: reason.code,
+          })
           this.#readLater(connector, feed, everyMs, Math.max(everyMs, reason.retryAfterMs ?? PAUSE_AFTER_ERROR_MS))
         },
       )
@@ -54,7 +56,10 @@ export class FeedReader {
     const after = await journal.feed(connector.app, feed)
     const { changes, position, more } = await connector.source.read(feed, after, READ_MAX, this.#abort.signal)
     if (this.#abort.signal.aborted || (changes.length === 0 && position === after)) return false
-    await this.#engine.append(changes.map((change) => this.#engine.newNotification(change)), [{ app: connector.app, feed, position }])
+    await this.#engine.append(
+      changes.map((change) => this.#engine.newNotification(change)),
+      [{ app: connector.app, feed, position }],
+    )
     if (this.#abort.signal.aborted) return false
     await connector.source.confirm(feed, position)
     return more

@@ -3,7 +3,14 @@ import { referencesIn } from '../merge/decode.ts'
 import { matchKeyOf } from '../merge/match.ts'
 import type { JournalEntry } from '../model/change.ts'
 import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
-import { type EntityName, type JournalPosition, type NativeId, nativeRefKey, type Token, type CanonicalKey } from '../model/ids.ts'
+import {
+  type CanonicalKey,
+  type EntityName,
+  type JournalPosition,
+  type NativeId,
+  nativeRefKey,
+  type Token,
+} from '../model/ids.ts'
 import type { Image, NativeRecord } from '../model/value.ts'
 
 /** A notification or read of one native record, seen by one entity that follows it; flattened once, however often it has to wait. */
@@ -36,7 +43,8 @@ export interface Prepared {
   durable: boolean
 }
 
-export const refOf = (binding: BindingModel, nativeId: NativeId): string => nativeRefKey(binding.app, binding.object, nativeId) + '\u0000' + binding.entity
+export const refOf = (binding: BindingModel, nativeId: NativeId): string =>
+  nativeRefKey(binding.app, binding.object, nativeId) + '\u0000' + binding.entity
 
 /** A journal entry of a notification or read, once for each entity that follows its object. */
 export function prepare(model: HubModel, entry: JournalEntry): Prepared[] {
@@ -49,7 +57,12 @@ export function prepare(model: HubModel, entry: JournalEntry): Prepared[] {
 export function prepareFor(model: HubModel, binding: BindingModel, entry: JournalEntry): Prepared {
   const entity = model.entities.get(binding.entity) as EntityModel
   const { input } = entry
-  const facts = input.type === 'read' ? factsOfRead(input) : input.type === 'notification' ? factsOfChange(binding, input.change) : null
+  const facts =
+    input.type === 'read'
+      ? factsOfRead(input)
+      : input.type === 'notification'
+        ? factsOfChange(binding, input.change)
+        : null
   if (facts === null) throw new SyncError('internal.bug', `journal entry ${entry.seq} is not an observation`)
   const flat = facts.kind === 'image' ? flatten(binding, facts.record) : { image: null, broken: null }
   return {
@@ -89,21 +102,41 @@ interface Facts {
 function factsOfRead(input: Extract<JournalEntry['input'], { type: 'read' }>): Facts {
   const { read } = input
   const kind = read.result === 'found' ? 'image' : 'deleted'
-  return { nativeId: read.nativeId, kind, partial: false, record: read.record, token: read.token, correlationId: read.correlationId, sourceTimeMs: read.sourceTimeMs }
+  return {
+    nativeId: read.nativeId,
+    kind,
+    partial: false,
+    record: read.record,
+    token: read.token,
+    correlationId: read.correlationId,
+    sourceTimeMs: read.sourceTimeMs,
+  }
 }
 
 /** What may be believed of a notification: without an ordered token or a full state it is only a hint, and leads to a read (docs/protocol.md step 5). */
-function factsOfChange(binding: BindingModel, change: Extract<JournalEntry['input'], { type: 'notification' }>['change']): Facts {
+function factsOfChange(
+  binding: BindingModel,
+  change: Extract<JournalEntry['input'], { type: 'notification' }>['change'],
+): Facts {
   const { token, image } = binding.capabilities
   const ordered = token === 'T2' && change.token !== undefined
   const believable = ordered && change.kind !== 'hint' && (image !== 'I0' || change.kind === 'deleted')
   const kind = !believable ? 'hint' : change.kind === 'deleted' ? 'deleted' : 'image'
   return {
-    nativeId: change.nativeId, kind, partial: change.kind === 'partial', record: change.record, token: change.token, correlationId: change.correlationId, sourceTimeMs: change.sourceTimeMs,
+    nativeId: change.nativeId,
+    kind,
+    partial: change.kind === 'partial',
+    record: change.record,
+    token: change.token,
+    correlationId: change.correlationId,
+    sourceTimeMs: change.sourceTimeMs,
   }
 }
 
-function flatten(binding: BindingModel, record: NativeRecord | undefined): { image: Image | null; broken: SyncError | null } {
+function flatten(
+  binding: BindingModel,
+  record: NativeRecord | undefined,
+): { image: Image | null; broken: SyncError | null } {
   try {
     return { image: binding.flatten(record ?? {}), broken: null }
   } catch (error) {

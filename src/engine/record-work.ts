@@ -1,6 +1,15 @@
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, JournalPosition, NativeId, OpId, Token } from '../model/ids.ts'
-import { isLatchClosed, type Conflict, type Lane, type Link, type OpenLane, type RecordState, type Verdict, type VerdictName } from '../model/record.ts'
+import {
+  type Conflict,
+  isLatchClosed,
+  type Lane,
+  type Link,
+  type OpenLane,
+  type RecordState,
+  type Verdict,
+  type VerdictName,
+} from '../model/record.ts'
 import type { Path } from '../model/value.ts'
 
 /** The place in the journal that a decision belongs to. */
@@ -43,19 +52,41 @@ export class RecordWork {
     this.state = { ...this.state, lanes: { ...this.state.lanes, [lane.app]: lane } }
   }
 
-  say(at: At, app: AppId, verdict: VerdictName, text: string, more: { readonly op?: OpId; readonly paths?: readonly Path[] } = {}): void {
+  say(
+    at: At,
+    app: AppId,
+    verdict: VerdictName,
+    text: string,
+    more: { readonly op?: OpId; readonly paths?: readonly Path[] } = {},
+  ): void {
     this.verdicts.unshift({ seq: at.seq, atMs: at.atMs, app, verdict, text, ...more })
   }
 
   link(binding: BindingModel, nativeId: NativeId, incarnation: number, at: At): void {
     this.#onLink({
-      app: binding.app, object: binding.object, nativeId, entity: binding.entity, key: this.state.key, incarnation, state: 'live', token: null, atMs: at.atMs,
+      app: binding.app,
+      object: binding.object,
+      nativeId,
+      entity: binding.entity,
+      key: this.state.key,
+      incarnation,
+      state: 'live',
+      token: null,
+      atMs: at.atMs,
     })
   }
 
   tombstone(lane: Lane, nativeId: NativeId, token: Token | null, at: At): void {
     this.#onLink({
-      app: lane.app, object: lane.object, nativeId, entity: this.state.entity, key: this.state.key, incarnation: lane.incarnation, state: 'tombstone', token, atMs: at.atMs,
+      app: lane.app,
+      object: lane.object,
+      nativeId,
+      entity: this.state.entity,
+      key: this.state.key,
+      incarnation: lane.incarnation,
+      state: 'tombstone',
+      token,
+      atMs: at.atMs,
     })
   }
 }
@@ -64,21 +95,54 @@ const NO_SEQ = 0 as JournalPosition
 
 export function emptyLane(binding: BindingModel): Lane {
   return {
-    app: binding.app, object: binding.object, nativeId: null, incarnation: 0, exists: null, image: {}, sent: {}, token: null, intent: null, overlays: [],
-    reading: null, park: null, retry: null, waitsFor: null, detached: false, own: [], nextOp: 0, readSeq: NO_SEQ, knownAtMs: 0,
+    app: binding.app,
+    object: binding.object,
+    nativeId: null,
+    incarnation: 0,
+    exists: null,
+    image: {},
+    sent: {},
+    token: null,
+    intent: null,
+    overlays: [],
+    reading: null,
+    park: null,
+    retry: null,
+    waitsFor: null,
+    detached: false,
+    own: [],
+    nextOp: 0,
+    readSeq: NO_SEQ,
+    knownAtMs: 0,
   }
 }
 
 export function emptyRecord(entity: EntityModel, key: CanonicalKey): RecordState {
   return {
-    key, entity: entity.name, shard: 0, rev: 0, deleted: false, mappingVersion: entity.mappingVersion, head: {}, headSeq: NO_SEQ, lanes: {}, matchKey: null, parkedPaths: {},
+    key,
+    entity: entity.name,
+    shard: 0,
+    rev: 0,
+    deleted: false,
+    mappingVersion: entity.mappingVersion,
+    head: {},
+    headSeq: NO_SEQ,
+    lanes: {},
+    matchKey: null,
+    parkedPaths: {},
   }
 }
 
 /** What a lane has outstanding, for the store's small table of open lanes; null when it is in step or has nothing to do. */
 export function openLaneOf(record: RecordState, lane: Lane, behind: boolean): OpenLane | null {
   const row = (state: OpenLane['state'], sinceMs: number, op: OpId | null, code: string | null): OpenLane => ({
-    key: record.key, entity: record.entity, app: lane.app, state, op, sinceMs, code,
+    key: record.key,
+    entity: record.entity,
+    app: lane.app,
+    state,
+    op,
+    sinceMs,
+    code,
   })
   if (lane.intent !== null && lane.park === null) {
     const state = lane.intent.state === 'open' ? 'intent' : lane.intent.state

@@ -47,7 +47,13 @@ export class WaitingRoom {
   /** Makes an entry the first of its record's queue. */
   wait(entry: Prepared, reasons: readonly WaitReason[], how: 'parked' | 'replaceable' | 'queued' = 'queued'): void {
     const queue = this.#queues.get(entry.ref)
-    if (queue === undefined) this.#queues.set(entry.ref, { entries: [entry], reasons, parked: how === 'parked', replaceable: how !== 'queued' })
+    if (queue === undefined)
+      this.#queues.set(entry.ref, {
+        entries: [entry],
+        reasons,
+        parked: how === 'parked',
+        replaceable: how !== 'queued',
+      })
     else queue.entries.push(entry)
     if (!entry.durable) this.#volatile.add(entry)
     if (queue !== undefined) return

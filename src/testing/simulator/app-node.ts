@@ -33,7 +33,8 @@ export class AppNode {
     this.network = new Network(world, faults, spanMs)
     this.#world = world
     this.#faults = faults
-    this.feed = profile.notify === 'log' ? new LogFeed(this.app) : profile.notify === 'poll' ? new PollFeed(this.app) : null
+    this.feed =
+      profile.notify === 'log' ? new LogFeed(this.app) : profile.notify === 'poll' ? new PollFeed(this.app) : null
     this.webhooks = profile.notify === 'webhook' ? new Webhooks(this.app, world, gate, faults) : null
     this.app.onCommit = (record) => {
       this.feed?.committed(record)
@@ -59,12 +60,20 @@ export class AppNode {
   }
 
   /** A read of the feed waits for news (but not for ever), looks at its own pace, and may fail. To read after a position is to confirm it. */
-  readFeed(after: FeedPosition | null, max: number, patienceMs: number, signal: AbortSignal, settle: Settle): Promise<FeedPage> {
+  readFeed(
+    after: FeedPosition | null,
+    max: number,
+    patienceMs: number,
+    signal: AbortSignal,
+    settle: Settle,
+  ): Promise<FeedPage> {
     if (after !== null) this.confirmed(after)
     const { clock } = this.#world
     const feed = this.feed as Feed
     const { notify, pollEveryMs } = this.app.profile
-    const delayMs = this.#faults.hit('drop') ? TIMEOUT_MS : this.#faults.int('feed', 1, notify === 'poll' ? pollEveryMs : LOG_EVERY_MS)
+    const delayMs = this.#faults.hit('drop')
+      ? TIMEOUT_MS
+      : this.#faults.int('feed', 1, notify === 'poll' ? pollEveryMs : LOG_EVERY_MS)
     return new Promise((resolve, reject) => {
       let isAnswered = false
       const answer = (): void => {

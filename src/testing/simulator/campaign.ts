@@ -81,11 +81,26 @@ async function runAgain(first: RunResult, options: RunOptions, totals: Totals): 
   totals.runTwice++
   const second = await runSeed(first.seed, options)
   if (second.hash === first.hash && second.events === first.events) return null
-  return { checker: 'determinism', message: `two runs of the seed differ: ${first.hash} (${first.events} events), ${second.hash} (${second.events} events)` }
+  return {
+    checker: 'determinism',
+    message: `two runs of the seed differ: ${first.hash} (${first.events} events), ${second.hash} (${second.events} events)`,
+  }
 }
 
 export const noTotals = (): Totals => ({
-  seeds: 0, failed: 0, userEdits: 0, crashes: 0, hubWrites: 0, conflicts: 0, declaredLosses: 0, needlessConflicts: 0, events: 0, virtualMs: 0, runTwice: 0, faults: noFaults(), crashPoints: {},
+  seeds: 0,
+  failed: 0,
+  userEdits: 0,
+  crashes: 0,
+  hubWrites: 0,
+  conflicts: 0,
+  declaredLosses: 0,
+  needlessConflicts: 0,
+  events: 0,
+  virtualMs: 0,
+  runTwice: 0,
+  faults: noFaults(),
+  crashPoints: {},
 })
 
 function add(totals: Totals, result: RunResult): void {
@@ -110,7 +125,20 @@ function addCounts<K extends string>(into: Partial<Record<K, number>>, from: Par
 export function mergeResults(results: readonly CampaignResult[]): CampaignResult {
   const totals = noTotals()
   for (const { totals: part } of results) {
-    for (const name of ['seeds', 'failed', 'userEdits', 'crashes', 'hubWrites', 'conflicts', 'declaredLosses', 'needlessConflicts', 'events', 'virtualMs', 'runTwice'] as const) totals[name] += part[name]
+    for (const name of [
+      'seeds',
+      'failed',
+      'userEdits',
+      'crashes',
+      'hubWrites',
+      'conflicts',
+      'declaredLosses',
+      'needlessConflicts',
+      'events',
+      'virtualMs',
+      'runTwice',
+    ] as const)
+      totals[name] += part[name]
     addCounts(totals.faults, part.faults)
     addCounts(totals.crashPoints, part.crashPoints)
   }

@@ -1,14 +1,21 @@
+import { SyncError } from '../../errors/index.ts'
 import type { Capabilities } from '../../model/capabilities.ts'
 import type { Outcome, ReadImage } from '../../model/change.ts'
-import { type AppId, asNativeId, type CanonicalKey, type FeedPosition, type NativeId, type ObjectId } from '../../model/ids.ts'
+import {
+  type AppId,
+  asNativeId,
+  type CanonicalKey,
+  type FeedPosition,
+  type NativeId,
+  type ObjectId,
+} from '../../model/ids.ts'
 import type { Accepted, Connector, Source, Target, WriteOp } from '../../ports/app.ts'
-import { SyncError } from '../../errors/index.ts'
+import type { AppNode } from './app-node.ts'
 import type { Sent } from './apps/app.ts'
 import type { FeedPage } from './apps/feeds.ts'
-import type { AppNode } from './app-node.ts'
+import { sendingChecks } from './checkers/step-checks.ts'
 import { type Life, never } from './crash.ts'
 import { type Fate, TIMEOUT_MS } from './network.ts'
-import { sendingChecks } from './checkers/step-checks.ts'
 import type { World } from './world.ts'
 
 /** A poll with nothing to tell answers after this long, so that quiet hours cost few events. */
@@ -62,8 +69,11 @@ export class SimConnector implements Connector, Source, Target {
     )
   }
 
-  readRecords(requests: readonly { readonly object: ObjectId; readonly nativeId: NativeId }[]): Promise<readonly ReadImage[]> {
-    if (this.#world.trace.isOn) this.#world.say(this.app, `<- read ${requests.map((request) => request.nativeId).join(', ')}`)
+  readRecords(
+    requests: readonly { readonly object: ObjectId; readonly nativeId: NativeId }[],
+  ): Promise<readonly ReadImage[]> {
+    if (this.#world.trace.isOn)
+      this.#world.say(this.app, `<- read ${requests.map((request) => request.nativeId).join(', ')}`)
     return this.#reads(
       () => requests.map(({ object, nativeId }) => this.#node.app.read(object, nativeId)),
       () => requests.map(({ object, nativeId }) => ({ app: this.app, object, nativeId })),
@@ -73,7 +83,8 @@ export class SimConnector implements Connector, Source, Target {
   findByCorrelation(
     requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
   ): Promise<readonly ReadImage[]> {
-    if (this.#world.trace.isOn) this.#world.say(this.app, `<- find ${requests.map((request) => request.correlationId).join(', ')}`)
+    if (this.#world.trace.isOn)
+      this.#world.say(this.app, `<- find ${requests.map((request) => request.correlationId).join(', ')}`)
     return this.#reads(
       () => requests.map(({ object, correlationId }) => this.#node.app.find(object, correlationId)),
       () => requests.map(({ object }) => ({ app: this.app, object, nativeId: asNativeId('') })),
@@ -100,7 +111,8 @@ export class SimConnector implements Connector, Source, Target {
   #reads(look: () => ReadImage[], blank: () => Omit<ReadImage, 'result'>[]): Promise<readonly ReadImage[]> {
     if (!this.#life.passes('before read')) return never()
     this.#world.readsAfterQuiet += this.#world.isQuiet ? 1 : 0
-    if (this.#world.readsAfterQuiet > IDLE_READS_MAX) this.#world.fail('V2', `${this.app} is read again and again, although everything has come to rest`)
+    if (this.#world.readsAfterQuiet > IDLE_READS_MAX)
+      this.#world.fail('V2', `${this.app} is read again and again, although everything has come to rest`)
     let capturedSeq = 0
     return this.#call(
       this.#node.network.fate('read'),
@@ -111,11 +123,22 @@ export class SimConnector implements Connector, Source, Target {
       },
       (images) => {
         this.#node.noteReads(images, capturedSeq)
-        if (this.#world.trace.isOn) for (const image of images) this.#world.say(this.app, `   ${image.nativeId} ${image.result} ${image.token ?? ''} ${JSON.stringify(image.record ?? null)}`)
+        if (this.#world.trace.isOn)
+          for (const image of images)
+            this.#world.say(
+              this.app,
+              `   ${image.nativeId} ${image.result} ${image.token ?? ''} ${JSON.stringify(image.record ?? null)}`,
+            )
         return images
       },
       (failure) =>
-        blank().map((image) => ({ ...image, result: 'failed', code: failure.code, message: failure.message, ...failure.retry })),
+        blank().map((image) => ({
+          ...image,
+          result: 'failed',
+          code: failure.code,
+          message: failure.message,
+          ...failure.retry,
+        })),
       () => {},
     )
   }
@@ -148,7 +171,9 @@ export class SimConnector implements Connector, Source, Target {
         })
       }
       const failure = failureOf(fate)
-      clock.timer(fate.answersMs ?? TIMEOUT_MS, () => reply(() => (failure === null ? answer(result) : failed(failure))))
+      clock.timer(fate.answersMs ?? TIMEOUT_MS, () =>
+        reply(() => (failure === null ? answer(result) : failed(failure))),
+      )
     })
   }
 
@@ -179,7 +204,12 @@ function failureOf(fate: Fate): Failure | null {
     return { code: 'target.unreachable', message: 'connection refused', isKnown: true, retry: {} }
   }
   if (fate.retryAfterMs !== undefined) {
-    return { code: 'target.unavailable', message: 'too many requests', isKnown: true, retry: { retryAfterMs: fate.retryAfterMs } }
+    return {
+      code: 'target.unavailable',
+      message: 'too many requests',
+      isKnown: true,
+      retry: { retryAfterMs: fate.retryAfterMs },
+    }
   }
   // A 500 does not say whether anything happened, although here nothing did.
   return { code: 'target.unknown', message: 'internal server error', isKnown: false, retry: {} }

@@ -1,5 +1,5 @@
-import type { Faults } from './faults.ts'
 import { type Life, never } from './crash.ts'
+import type { Faults } from './faults.ts'
 import type { World } from './world.ts'
 
 interface Task {

@@ -1,5 +1,5 @@
-import { type EntityName, asEntityName } from '../../model/ids.ts'
-import { type Path, type Value, splitPartPath } from '../../model/value.ts'
+import { asEntityName, type EntityName } from '../../model/ids.ts'
+import { type Path, splitPartPath, type Value } from '../../model/value.ts'
 import type { Rng } from './rng.ts'
 
 /**
@@ -53,7 +53,11 @@ export const customerSpec = (withPart: boolean): EntitySpec => ({
 
 export const ORDER_SPEC: EntitySpec = {
   name: ORDER,
-  fields: [code, { name: 'title', kind: 'text', nullable: false }, { name: 'customer', kind: 'reference', nullable: true }],
+  fields: [
+    code,
+    { name: 'title', kind: 'text', nullable: false },
+    { name: 'customer', kind: 'reference', nullable: true },
+  ],
   part: null,
 }
 

@@ -1,7 +1,7 @@
+import type { DeletePolicy } from '../../model/entity.ts'
 import type { AppId, CanonicalKey, EntityName, NativeId, ObjectId, OpId } from '../../model/ids.ts'
 import type { Conflict, HeldEntry, Link, OpenLane, RecordState } from '../../model/record.ts'
 import type { Fields, Path, Value } from '../../model/value.ts'
-import type { DeletePolicy } from '../../model/entity.ts'
 import type { AppObject, Cells } from './apps/mapping.ts'
 
 /**

@@ -9,9 +9,9 @@ import type { Journal } from '../../ports/journal.ts'
 import type { Store } from '../../ports/store.ts'
 import type { AppNode } from './app-node.ts'
 import { SimConnector } from './connector.ts'
-import { CrashDice, type CrashPoint, Life } from './crash.ts'
+import { type CrashDice, type CrashPoint, Life } from './crash.ts'
 import { Disk } from './disk.ts'
-import { Faults } from './faults.ts'
+import type { Faults } from './faults.ts'
 import type { Gate } from './gate.ts'
 import { ObservedJournal, ObservedStore } from './observed.ts'
 import type { Rng } from './rng.ts'
@@ -70,7 +70,7 @@ export class SimHub implements Gate {
   /** Up, with nothing to do and nothing waited for. */
   get isAtRest(): boolean {
     const engine = this.#process?.engine
-    return engine !== undefined && engine.isIdle() && engine.nextDueMs() === undefined
+    return engine?.isIdle() === true && engine.nextDueMs() === undefined
   }
 
   start(): void {
@@ -102,7 +102,10 @@ export class SimHub implements Gate {
 
   post(app: AppId, changes: readonly Change[], answer: (acknowledged: boolean) => void): void {
     const hub = this.#process
-    if (hub === null) return answer(false)
+    if (hub === null) {
+      answer(false)
+      return
+    }
     hub.waiting.add(answer)
     const settle = (acknowledged: boolean): void => {
       if (hub.life.isAlive && hub.waiting.delete(answer)) answer(acknowledged)
@@ -151,7 +154,8 @@ export class SimHub implements Gate {
     for (const change of changes) {
       this.#world.history.acknowledged.push({ app, deliveryId: change.deliveryId ?? '', atMs })
       this.#world.trace.mix(app + change.deliveryId, atMs)
-      if (this.#world.trace.isOn) this.#world.say(app, `-> told the hub ${change.kind} of ${change.nativeId} ${change.token ?? ''}`)
+      if (this.#world.trace.isOn)
+        this.#world.say(app, `-> told the hub ${change.kind} of ${change.nativeId} ${change.token ?? ''}`)
     }
   }
 

@@ -1,6 +1,13 @@
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { type CampaignOptions, type CampaignResult, type Failure, mergeResults, runCampaign, type Totals } from './campaign.ts'
+import {
+  type CampaignOptions,
+  type CampaignResult,
+  type Failure,
+  mergeResults,
+  runCampaign,
+  type Totals,
+} from './campaign.ts'
 import { DEFAULT_CLASSES, runSeed } from './run.ts'
 import type { Cut } from './scenario.ts'
 import { cutArguments, shrink } from './shrink.ts'
@@ -66,7 +73,18 @@ async function one(seed: number): Promise<void> {
   if (result.failed !== null) process.stdout.write(rerun(seed, made) + '\n')
   if (values.json) {
     const { userEdits, crashes, hubWrites, declaredLosses, hash, events, failed } = result
-    process.stdout.write(JSON.stringify({ seeds: 1, failed: failed === null ? 0 : 1, userEdits, crashes, hubWrites, declaredLosses, hash, events }) + '\n')
+    process.stdout.write(
+      JSON.stringify({
+        seeds: 1,
+        failed: failed === null ? 0 : 1,
+        userEdits,
+        crashes,
+        hubWrites,
+        declaredLosses,
+        hash,
+        events,
+      }) + '\n',
+    )
   }
   process.exitCode = result.failed === null ? 0 : 1
 }
@@ -74,7 +92,8 @@ async function one(seed: number): Promise<void> {
 async function many(from: number, seeds: number, jobs: number): Promise<void> {
   const began = performance.now()
   const options: CampaignOptions = { from, seeds, classes, cut }
-  const { totals, failures } = jobs > 1 ? await inWorkers(options, jobs) : await runCampaign({ ...options, onProgress: progress(seeds) })
+  const { totals, failures } =
+    jobs > 1 ? await inWorkers(options, jobs) : await runCampaign({ ...options, onProgress: progress(seeds) })
   const seconds = (performance.now() - began) / 1000
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   if (failures[0] !== undefined) await tell(failures)
@@ -88,7 +107,9 @@ function progress(seeds: number): (totals: Totals) => void {
   return (totals) => {
     if (!process.stderr.isTTY || performance.now() - shown < 200) return
     shown = performance.now()
-    process.stderr.write(`\r${totals.seeds} of ${seeds} seeds, ${totals.failed} failed, ${totals.userEdits} edits, ${totals.crashes} crashes`)
+    process.stderr.write(
+      `\r${totals.seeds} of ${seeds} seeds, ${totals.failed} failed, ${totals.userEdits} edits, ${totals.crashes} crashes`,
+    )
   }
 }
 
@@ -109,14 +130,23 @@ async function tell(failures: readonly Failure[]): Promise<void> {
   const byChecker = new Map<string, Failure[]>()
   for (const failure of failures) byChecker.set(failure.checker, [...(byChecker.get(failure.checker) ?? []), failure])
   for (const [checker, list] of byChecker) {
-    process.stdout.write(`${checker}: ${list.length} seeds, among them ${list.slice(0, 8).map((failure) => failure.seed).join(' ')}\n  ${list[0]?.message}\n`)
+    process.stdout.write(
+      `${checker}: ${list.length} seeds, among them ${list
+        .slice(0, 8)
+        .map((failure) => failure.seed)
+        .join(' ')}\n  ${list[0]?.message}\n`,
+    )
   }
   const seed = failures[0]?.seed ?? 0
   const first = await runSeed(seed, { classes, cut })
   if (first.failed === null) return
   const small = await shrink(first, { classes, cut })
-  process.stdout.write(`\nseed ${seed}, made small (${small.result.apps.join(', ')}):\n${small.result.lines.join('\n')}\n`)
-  process.stdout.write(`${small.result.failed?.checker}: ${small.result.failed?.message}\n${rerun(seed, cut)}\n${rerun(seed, small.cut)}\n\n`)
+  process.stdout.write(
+    `\nseed ${seed}, made small (${small.result.apps.join(', ')}):\n${small.result.lines.join('\n')}\n`,
+  )
+  process.stdout.write(
+    `${small.result.failed?.checker}: ${small.result.failed?.message}\n${rerun(seed, cut)}\n${rerun(seed, small.cut)}\n\n`,
+  )
 }
 
 function rerun(seed: number, made: Cut): string {
@@ -125,7 +155,20 @@ function rerun(seed: number, made: Cut): string {
 }
 
 function report(totals: Totals, seedsPerSecond: number, failures: readonly Failure[]): void {
-  const { seeds, failed, userEdits, crashes, hubWrites, conflicts, declaredLosses, needlessConflicts, events, runTwice, faults, crashPoints } = totals
+  const {
+    seeds,
+    failed,
+    userEdits,
+    crashes,
+    hubWrites,
+    conflicts,
+    declaredLosses,
+    needlessConflicts,
+    events,
+    runTwice,
+    faults,
+    crashPoints,
+  } = totals
   if (!values.json) {
     process.stdout.write(
       `${seeds} seeds, ${failed} failed; ${userEdits} edits by users, ${hubWrites} writes of the hub, ${crashes} crashes, ${conflicts} conflicts, ${declaredLosses} declared losses; ${seedsPerSecond} seeds a second and core\n`,
@@ -134,6 +177,21 @@ function report(totals: Totals, seedsPerSecond: number, failures: readonly Failu
   }
   const failing = failures.map((failure) => failure.seed)
   process.stdout.write(
-    JSON.stringify({ seeds, failed, seedsPerSecond, userEdits, crashes, hubWrites, conflicts, declaredLosses, needlessConflicts, events, runTwice, faults, crashPoints, failing }) + '\n',
+    JSON.stringify({
+      seeds,
+      failed,
+      seedsPerSecond,
+      userEdits,
+      crashes,
+      hubWrites,
+      conflicts,
+      declaredLosses,
+      needlessConflicts,
+      events,
+      runTwice,
+      faults,
+      crashPoints,
+      failing,
+    }) + '\n',
   )
 }

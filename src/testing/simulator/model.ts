@@ -1,5 +1,14 @@
 import { compileRecords } from '../../config/records.ts'
-import type { BindingModel, DeletePolicy, EntityModel, FieldMapping, FieldModel, HubModel, PartMapping, Policy } from '../../model/entity.ts'
+import type {
+  BindingModel,
+  DeletePolicy,
+  EntityModel,
+  FieldMapping,
+  FieldModel,
+  HubModel,
+  PartMapping,
+  Policy,
+} from '../../model/entity.ts'
 import type { AppId, EntityName, ObjectId } from '../../model/ids.ts'
 import type { Value } from '../../model/value.ts'
 import { type AppField, type AppObject, decode, encode } from './apps/mapping.ts'
@@ -15,7 +24,11 @@ export interface ModelChoices {
 const MAPPING_VERSION = 1
 
 /** The hub's model of the simulated entities and applications: what `defineHub` would have made of their config. */
-export function buildModel(specs: readonly EntitySpec[], profiles: readonly AppProfile[], choices: ModelChoices): HubModel {
+export function buildModel(
+  specs: readonly EntitySpec[],
+  profiles: readonly AppProfile[],
+  choices: ModelChoices,
+): HubModel {
   const entities = new Map<EntityName, EntityModel>()
   const byObject = new Map<string, BindingModel[]>()
   for (const spec of specs) {
@@ -42,7 +55,10 @@ function buildEntity(spec: EntitySpec, bindings: ReadonlyMap<AppId, BindingModel
   return {
     name: spec.name,
     fields: fieldModels(spec.fields),
-    parts: spec.part === null ? {} : { [spec.part.name]: { name: spec.part.name, key: spec.part.key, fields: fieldModels(spec.part.fields) } },
+    parts:
+      spec.part === null
+        ? {}
+        : { [spec.part.name]: { name: spec.part.name, key: spec.part.key, fields: fieldModels(spec.part.fields) } },
     match: ['code'],
     bindings,
     policyDefault: choices.policyDefault,
@@ -67,7 +83,15 @@ function buildBinding(object: AppObject, profile: AppProfile, rank: number): Bin
   const parts: PartMapping[] =
     object.part === null
       ? []
-      : [{ part: object.part.name, container: object.part.container, key: object.part.key, keyType: 'number', fields: object.part.fields.map(fieldMapping) }]
+      : [
+          {
+            part: object.part.name,
+            container: object.part.container,
+            key: object.part.key,
+            keyType: 'number',
+            fields: object.part.fields.map(fieldMapping),
+          },
+        ]
   const fields = object.fields.map(fieldMapping)
   return {
     app: profile.app,

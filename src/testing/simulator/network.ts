@@ -44,7 +44,13 @@ export class Network {
     const faults = this.#faults
     const thereMs = faults.hit('slow') ? faults.int('slow', 200, 1500) : faults.int('travel', 1, 8)
     const backMs = faults.int('travel', 1, 8)
-    const fate = { arrivesMs: thereMs, answersMs: thereMs + backMs, refusal: null, retryAfterMs: undefined, isCut: false }
+    const fate = {
+      arrivesMs: thereMs,
+      answersMs: thereMs + backMs,
+      refusal: null,
+      retryAfterMs: undefined,
+      isCut: false,
+    }
     if (this.isDown) return { ...fate, arrivesMs: null, refusal: 'unreachable' }
     if (faults.hit('drop')) return { ...fate, arrivesMs: null, answersMs: null }
     if (faults.hit('throttle')) {

@@ -1,5 +1,5 @@
-import type { AppId, CanonicalKey, FeedPosition, JournalPosition } from '../../model/ids.ts'
 import type { JournalEntry } from '../../model/change.ts'
+import type { AppId, CanonicalKey, FeedPosition, JournalPosition } from '../../model/ids.ts'
 import type { HeadCell, RecordState } from '../../model/record.ts'
 import type { Path } from '../../model/value.ts'
 import type { Journal, JournalAppend } from '../../ports/journal.ts'
@@ -68,7 +68,8 @@ export class ObservedStore implements Store {
 
   #note({ state, verdicts }: RecordWrite): void {
     if (this.#world.trace.isOn) {
-      for (const { app, verdict, text } of verdicts.toReversed()) this.#world.say('hub', `${state.key} ${app} ${verdict}: ${text}`)
+      for (const { app, verdict, text } of verdicts.toReversed())
+        this.#world.say('hub', `${state.key} ${app} ${verdict}: ${text}`)
     }
     const before = this.#world.stored.get(state.key)
     this.#world.stored.set(state.key, state)

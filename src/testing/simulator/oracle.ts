@@ -1,7 +1,16 @@
 import type { AppId, CanonicalKey } from '../../model/ids.ts'
 import { type Path, type Value, valuesEquivalent } from '../../model/value.ts'
 import type { AppObject } from './apps/mapping.ts'
-import { CUSTOMER, type EntitySpec, kindOf, NULL_TAINT, referenceTaint, type Taint, taintOf, UNREADABLE } from './fields.ts'
+import {
+  CUSTOMER,
+  type EntitySpec,
+  kindOf,
+  NULL_TAINT,
+  referenceTaint,
+  type Taint,
+  taintOf,
+  UNREADABLE,
+} from './fields.ts'
 import type { AppVersion, History, HistoryApp } from './history.ts'
 
 /** One user's write of one field: a node of the tree of what each write was based on. */
@@ -54,7 +63,8 @@ export class Oracle {
   constructor(history: History) {
     this.history = history
     for (const [app, info] of history.apps) this.#objects.set(app, info)
-    for (const { app, entity, nativeId, record } of history.versions) this.#recordOfNative.set(`${app} ${entity} ${nativeId}`, record)
+    for (const { app, entity, nativeId, record } of history.versions)
+      this.#recordOfNative.set(`${app} ${entity} ${nativeId}`, record)
     for (const link of history.end?.links ?? []) {
       const record = this.#recordOfNative.get(`${link.app} ${link.entity} ${link.nativeId}`)
       if (link.key !== null && record !== undefined) this.recordOfKey.set(link.key, record)
@@ -77,7 +87,9 @@ export class Oracle {
   /** The writes that a write of the hub stands for: those of its value, or what the user saw whose deletion it carries out. */
   standingFor(version: AppVersion, path: Path): readonly WriteNode[] {
     if (version.kind === 'delete') {
-      const known = this.deletedKnowingly.filter(({ node, deletion }) => node.path === path && deletion.record === version.record && deletion.seq < version.seq)
+      const known = this.deletedKnowingly.filter(
+        ({ node, deletion }) => node.path === path && deletion.record === version.record && deletion.seq < version.seq,
+      )
       return known.map(({ node }) => node)
     }
     const taint = this.#taintOfNative(version, path, version.cells[path])
@@ -99,7 +111,8 @@ export class Oracle {
     if (overwrite.hub === null || write.version.app !== overwrite.app) return false
     let seenSeq = 0
     for (const read of this.history.reads) {
-      if (read.app !== overwrite.app || read.nativeId !== overwrite.nativeId || read.object !== overwrite.object) continue
+      if (read.app !== overwrite.app || read.nativeId !== overwrite.nativeId || read.object !== overwrite.object)
+        continue
       if (read.receivedAtMs <= overwrite.hub.sentAtMs) seenSeq = Math.max(seenSeq, read.capturedSeq)
     }
     return write.version.seq > seenSeq
@@ -182,8 +195,14 @@ export class Oracle {
       sources[path] = [this.#node(version, path, null, NOBODY)]
     } else {
       sources[path] = NOBODY
-      const isDeclared = this.isBlind(version.app) && before.length > 0 && before.every((node) => this.isUnseen(node, version))
-      if (!isDeclared) this.fabricated.push({ version, path, text: `${JSON.stringify(value ?? null)}, which no user ever put into ${path} of K${version.record}` })
+      const isDeclared =
+        this.isBlind(version.app) && before.length > 0 && before.every((node) => this.isUnseen(node, version))
+      if (!isDeclared)
+        this.fabricated.push({
+          version,
+          path,
+          text: `${JSON.stringify(value ?? null)}, which no user ever put into ${path} of K${version.record}`,
+        })
     }
   }
 
@@ -214,7 +233,9 @@ export class Oracle {
     const { record } = node.version
     return (this.history.end?.conflicts ?? []).some(
       (conflict) =>
-        conflict.path === node.path && this.recordOfKey.get(conflict.key) === record && this.taintOfCanonical(record, node.path, conflict.loserValue) === node.taint,
+        conflict.path === node.path &&
+        this.recordOfKey.get(conflict.key) === record &&
+        this.taintOfCanonical(record, node.path, conflict.loserValue) === node.taint,
     )
   }
 
@@ -243,4 +264,6 @@ function isSureAncestor(old: WriteNode, young: WriteNode): boolean {
 }
 
 export const shown = (node: WriteNode | undefined): string =>
-  node === undefined ? 'nothing' : `${JSON.stringify(node.value)} (action ${node.version.user?.action ?? 'default'} in ${node.version.app})`
+  node === undefined
+    ? 'nothing'
+    : `${JSON.stringify(node.value)} (action ${node.version.user?.action ?? 'default'} in ${node.version.app})`

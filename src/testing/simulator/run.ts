@@ -1,9 +1,9 @@
-import { asAppId, asJournalPosition } from '../../model/ids.ts'
 import type { EngineLimits } from '../../engine/limits.ts'
-import { MemoryJournal } from '../../stores/memory/journal.ts'
-import { MemoryStore } from '../../stores/memory/store.ts'
+import { asAppId, asJournalPosition } from '../../model/ids.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { Store } from '../../ports/store.ts'
+import { MemoryJournal } from '../../stores/memory/journal.ts'
+import { MemoryStore } from '../../stores/memory/store.ts'
 import { AppNode } from './app-node.ts'
 import { judge } from './checkers/index.ts'
 import { CrashDice, type CrashPoint } from './crash.ts'
@@ -132,7 +132,8 @@ class Run {
   }
 
   #isBroken(): boolean {
-    if (this.#world.clock.events > EVENTS_MAX) this.#world.fail('V2', `the hub is still busy after ${EVENTS_MAX} events: it turns in a circle`)
+    if (this.#world.clock.events > EVENTS_MAX)
+      this.#world.fail('V2', `the hub is still busy after ${EVENTS_MAX} events: it turns in a circle`)
     return this.#world.violation !== null
   }
 
@@ -153,7 +154,8 @@ class Run {
   /** Canonical keys by the codes of what they stand for. */
   #names(): Map<string, string> {
     const names = new Map<string, string>()
-    for (const state of this.#store.records()) names.set(state.key, `[${state.head.code?.value ?? state.key.slice(-4)}]`)
+    for (const state of this.#store.records())
+      names.set(state.key, `[${state.head.code?.value ?? state.key.slice(-4)}]`)
     return names
   }
 
@@ -195,7 +197,10 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
 function emptyHistory({ profiles, choices, rates }: Scenario): History {
   return {
     apps: new Map(
-      profiles.map(({ app, index, capabilities, objects }) => [app, { app, rank: index, blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3', objects }]),
+      profiles.map(({ app, index, capabilities, objects }) => [
+        app,
+        { app, rank: index, blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3', objects },
+      ]),
     ),
     deletes: choices.deletes,
     versions: [],
@@ -204,7 +209,9 @@ function emptyHistory({ profiles, choices, rates }: Scenario): History {
     acknowledged: [],
     heads: [],
     writesAfterQuiet: [],
-    exact: Object.values(rates).every((rate) => rate === 0) && profiles.every(({ capabilities }) => capabilities.reply.image),
+    exact:
+      Object.values(rates).every((rate) => rate === 0) &&
+      profiles.every(({ capabilities }) => capabilities.reply.image),
     doubts: DOUBTFUL.some((name) => rates[name] > 0),
     end: null,
   }
@@ -222,7 +229,8 @@ async function readEnd(store: Store, journal: Journal): Promise<HubEnd> {
   const { records } = await store.load({ records: keys, natives: [], canonicals: [], matches: [] })
   const journalled = new Set<string>()
   for (const { input } of await journal.read(asJournalPosition(0), ALL)) {
-    if (input.type === 'notification') journalled.add(deliveryKey(asAppId(input.change.app), input.change.deliveryId ?? ''))
+    if (input.type === 'notification')
+      journalled.add(deliveryKey(asAppId(input.change.app), input.change.deliveryId ?? ''))
   }
   return {
     states: records,

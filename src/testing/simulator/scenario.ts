@@ -1,7 +1,7 @@
 import type { DeletePolicy, Policy } from '../../model/entity.ts'
 import { asAppId } from '../../model/ids.ts'
 import { drawMapping } from './apps/mapping.ts'
-import { type AppProfile, drawProfile, type Flavour, FLAVOURS_BY_CLASS } from './apps/profile.ts'
+import { type AppProfile, drawProfile, FLAVOURS_BY_CLASS, type Flavour } from './apps/profile.ts'
 import { drawFaultRates, type FaultRates } from './faults.ts'
 import { customerSpec, type EntitySpec, ORDER_SPEC } from './fields.ts'
 import type { ModelChoices } from './model.ts'
@@ -9,7 +9,21 @@ import { Rng } from './rng.ts'
 import { type Action, drawActions } from './workload.ts'
 
 /** Aspects of a run that can be switched off one at a time, beside the classes of faults. */
-export const ASPECTS = ['delete', 'revert', 'noop', 'race', 'think', 'form', 'recreate', 'parts', 'reference', 'partialOwnership', 'normalise', 'clockSkew', 'policies'] as const
+export const ASPECTS = [
+  'delete',
+  'revert',
+  'noop',
+  'race',
+  'think',
+  'form',
+  'recreate',
+  'parts',
+  'reference',
+  'partialOwnership',
+  'normalise',
+  'clockSkew',
+  'policies',
+] as const
 export type Aspect = (typeof ASPECTS)[number]
 
 /** What of a seed's full run is left out: how a failure is made small. */
@@ -40,7 +54,8 @@ export type ClassName = keyof typeof FLAVOURS_BY_CLASS
 
 export function drawScenario(seed: number, classes: readonly string[], cut: Cut): Scenario {
   const random = new Rng(seed)
-  const isOn = (aspect: Aspect, probability: number): boolean => random.fork(aspect).chance(probability) && !cut.off.has(aspect)
+  const isOn = (aspect: Aspect, probability: number): boolean =>
+    random.fork(aspect).chance(probability) && !cut.off.has(aspect)
   const specs: EntitySpec[] = [customerSpec(isOn('parts', 0.25))]
   if (isOn('reference', 0.2)) specs.push(ORDER_SPEC)
   const flavours = drawFlavours(random.fork('flavours'), classes)
@@ -91,7 +106,9 @@ function pool(classes: readonly string[]): Flavour[] {
   return classes.flatMap((name) => {
     if (name in FLAVOURS_BY_CLASS) return [...FLAVOURS_BY_CLASS[name as ClassName]]
     if (ALL_FLAVOURS.includes(name)) return [name as Flavour]
-    throw new RangeError(`no class or flavour ${name}; known are ${[...Object.keys(FLAVOURS_BY_CLASS), ...ALL_FLAVOURS].join(', ')}`)
+    throw new RangeError(
+      `no class or flavour ${name}; known are ${[...Object.keys(FLAVOURS_BY_CLASS), ...ALL_FLAVOURS].join(', ')}`,
+    )
   })
 }
 

@@ -9,7 +9,10 @@ const RUNS_MAX = 600
  * Makes a failing run small by running it again with parts left out, as long as the same promise breaks: applications first, then classes of faults and aspects, then
  * users' actions, in halves, quarters and so on. Every part has randomness of its own, so what is left happens as it did.
  */
-export async function shrink(failure: RunResult, options: RunOptions): Promise<{ readonly cut: Cut; readonly result: RunResult }> {
+export async function shrink(
+  failure: RunResult,
+  options: RunOptions,
+): Promise<{ readonly cut: Cut; readonly result: RunResult }> {
   const shrinker = new Shrinker(failure, options)
   await shrinker.leaveOutApps()
   await shrinker.switchOff([...FAULT_NAMES, ...ASPECTS])
@@ -77,6 +80,7 @@ class Shrinker {
 
 /** The part of the command line that reproduces a cut. */
 export function cutArguments(cut: Cut): string {
-  const list = (name: string, values: ReadonlySet<string | number>): string => (values.size === 0 ? '' : ` --${name} ${[...values].join(',')}`)
+  const list = (name: string, values: ReadonlySet<string | number>): string =>
+    values.size === 0 ? '' : ` --${name} ${[...values].join(',')}`
   return list('off', cut.off) + list('apps-off', cut.appsOff) + list('actions-off', cut.actionsOff)
 }

@@ -2,7 +2,7 @@ import { type Path, partPath, type Value } from '../../model/value.ts'
 import type { AppNode } from './app-node.ts'
 import type { AppRecord } from './apps/app.ts'
 import { type AppField, type AppObject, type AppPart, type Cells, elementKeys, encode } from './apps/mapping.ts'
-import { codeText, CUSTOMER, freshValue, recordOfCode } from './fields.ts'
+import { CUSTOMER, codeText, freshValue, recordOfCode } from './fields.ts'
 import type { Rng } from './rng.ts'
 import type { Action } from './workload.ts'
 import type { World } from './world.ts'
@@ -26,11 +26,17 @@ export class Users {
   }
 
   act(action: Action): void {
-    if (action.kind === 'create') return this.#create(action)
+    if (action.kind === 'create') {
+      this.#create(action)
+      return
+    }
     const record = this.#choose(action)
     if (record === undefined) return
     const seen = { cells: record.cells, seq: record.version.seq }
-    if (action.thinkMs === 0) return this.#save(action, record, seen.cells, seen.seq)
+    if (action.thinkMs === 0) {
+      this.#save(action, record, seen.cells, seen.seq)
+      return
+    }
     this.#world.underWay++
     this.#world.clock.timer(action.thinkMs, () => {
       this.#world.underWay--
@@ -65,13 +71,15 @@ export class Users {
     if (action.kind === 'delete') {
       if (this.#isReferredTo(record)) return
       this.edits++
-      return app.userDeletes(record, user)
+      app.userDeletes(record, user)
+      return
     }
     const next = this.#nextCells(action, record, seen)
     if (next !== record.cells) this.#remember(record)
-    const before = record.version
+    const { versions } = this.#world.history
+    const before = versions.length
     app.userSaves(record, next, user)
-    if (record.version !== before) this.edits++
+    if (versions.length > before) this.edits++
   }
 
   #nextCells(action: Action, record: AppRecord, seen: Cells): Cells {

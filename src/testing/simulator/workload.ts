@@ -38,7 +38,8 @@ export function drawActions(random: Rng, choices: WorkloadChoices): Action[] {
   const records = random.int(1, 6)
   const count = random.int(ACTIONS_MIN, ACTIONS_MAX)
   const weights = drawWeights(random.fork('weights'), choices)
-  for (let record = 1; record <= records; record++) drafts.push(...drawCreates(random.fork('create ' + record), record, choices))
+  for (let record = 1; record <= records; record++)
+    drafts.push(...drawCreates(random.fork('create ' + record), record, choices))
   let atMs = random.int(0, 1500)
   for (let burst = 0; drafts.length < count; burst++) {
     const own = random.fork('burst ' + burst)
@@ -79,7 +80,13 @@ function drawCreates(random: Rng, record: number, { specs, apps, isOn }: Workloa
   const entity = specs[(record - 1) % specs.length] as EntitySpec
   const atMs = random.chance(0.7) ? random.int(0, 600) : random.int(600, 8000)
   const draft = (appIndex: number, laterMs: number): Draft => ({
-    atMs: atMs + laterMs, appIndex, entity: entity.name, kind: 'create', record, field: 0, thinkMs: 0,
+    atMs: atMs + laterMs,
+    appIndex,
+    entity: entity.name,
+    kind: 'create',
+    record,
+    field: 0,
+    thinkMs: 0,
   })
   const first = random.int(0, apps - 1)
   if (!random.chance(0.3) || !isOn('race', 0.8)) return [draft(first, 0)]
@@ -88,11 +95,23 @@ function drawCreates(random: Rng, record: number, { specs, apps, isOn }: Workloa
     .map((index) => draft(index, random.int(0, 60)))
 }
 
-function drawEdit(random: Rng, atMs: number, records: number, weights: Weights, { specs, apps }: WorkloadChoices): Draft[] {
+function drawEdit(
+  random: Rng,
+  atMs: number,
+  records: number,
+  weights: Weights,
+  { specs, apps }: WorkloadChoices,
+): Draft[] {
   const record = random.int(1, records)
   const entity = (specs[(record - 1) % specs.length] as EntitySpec).name
   const base: Draft = {
-    atMs, appIndex: random.int(0, apps - 1), entity, kind: 'edit', record, field: random.int(0, 99), thinkMs: random.chance(weights.think) ? random.int(5, 400) : 0,
+    atMs,
+    appIndex: random.int(0, apps - 1),
+    entity,
+    kind: 'edit',
+    record,
+    field: random.int(0, 99),
+    thinkMs: random.chance(weights.think) ? random.int(5, 400) : 0,
   }
   const dice = random.next()
   let edge = weights.delete
@@ -112,5 +131,8 @@ function inSeveralApps(base: Draft, apps: number, random: Rng): Draft[] {
 /** Sometimes a record that was deleted is made anew under the same code, in the same application or another. */
 function withRecreation(base: Draft, weights: Weights, apps: number, random: Rng): Draft[] {
   if (!random.chance(weights.recreate)) return [base]
-  return [base, { ...base, kind: 'create', appIndex: random.int(0, apps - 1), atMs: base.atMs + random.int(1, 6000), thinkMs: 0 }]
+  return [
+    base,
+    { ...base, kind: 'create', appIndex: random.int(0, apps - 1), atMs: base.atMs + random.int(1, 6000), thinkMs: 0 },
+  ]
 }

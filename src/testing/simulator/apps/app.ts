@@ -1,5 +1,13 @@
 import type { Change, Outcome, ReadImage } from '../../../model/change.ts'
-import { asNativeId, asToken, type EntityName, type NativeId, type ObjectId, type OpId, type Token } from '../../../model/ids.ts'
+import {
+  asNativeId,
+  asToken,
+  type EntityName,
+  type NativeId,
+  type ObjectId,
+  type OpId,
+  type Token,
+} from '../../../model/ids.ts'
 import type { Fields, NativeRecord, Path, Value } from '../../../model/value.ts'
 import type { WriteOp } from '../../../ports/app.ts'
 import { recordOfCode } from '../fields.ts'
@@ -101,7 +109,9 @@ export class SimApp {
       kind: deleted && kind === 'image' ? 'deleted' : kind,
       deliveryId,
       ...(kind === 'image' && !deleted && { record: record.object.toWire(record.cells) }),
-      ...(record.token !== undefined && kind !== 'hint' && !(deleted && capabilities.token !== 'T2') && { token: record.token }),
+      ...(record.token !== undefined &&
+        kind !== 'hint' &&
+        !(deleted && capabilities.token !== 'T2') && { token: record.token }),
       ...(capabilities.correlation && record.correlationId !== undefined && { correlationId: record.correlationId }),
       ...(capabilities.mark === 'M2' && record.lastOp !== null && { mark: record.lastOp }),
       ...(clockAheadMs !== null && { sourceTimeMs: this.#sourceTime(record, clockAheadMs) }),
@@ -131,7 +141,13 @@ export class SimApp {
     const object = this.profile.objectsById.get(op.object) as AppObject
     const { cells } = object.fromWire(op.patch)
     if (this.profile.isCodeUnique && this.live(object.spec.name).some((record) => record.cells.code === cells.code)) {
-      return { op: op.op, result: 'refused', handling: 'park', code: 'target.duplicate', message: `409: ${cells.code} is taken` }
+      return {
+        op: op.op,
+        result: 'refused',
+        handling: 'park',
+        code: 'target.duplicate',
+        message: `409: ${cells.code} is taken`,
+      }
     }
     const correlationId = this.profile.capabilities.create === 'K0' ? undefined : op.correlationId
     return this.#applied(op, this.#create(object, cells, correlationId, null, this.#hubWrite(op, object, sent)))
@@ -166,7 +182,13 @@ export class SimApp {
     return { op: op.op, key: op.correlationId, ...sent, written: canonicalPatch(object, op.patch) }
   }
 
-  #create(object: AppObject, given: Cells, correlationId: string | undefined, user: UserWrite | null, hub: HubWrite | null): AppRecord {
+  #create(
+    object: AppObject,
+    given: Cells,
+    correlationId: string | undefined,
+    user: UserWrite | null,
+    hub: HubWrite | null,
+  ): AppRecord {
     const nativeId = asNativeId(this.profile.nativeId(this.records.size + 1))
     const cells: Record<Path, Value> = { ...given }
     for (const field of object.fields) if (!(field.name in cells)) cells[field.name] = null
@@ -186,7 +208,14 @@ export class SimApp {
     return record
   }
 
-  #commit(record: AppRecord, kind: AppVersion['kind'], cells: Cells, user: UserWrite | null, hub: HubWrite | null, resend = false): void {
+  #commit(
+    record: AppRecord,
+    kind: AppVersion['kind'],
+    cells: Cells,
+    user: UserWrite | null,
+    hub: HubWrite | null,
+    resend = false,
+  ): void {
     const changed = kind === 'create' ? Object.keys(cells) : changedPaths(record.cells, cells)
     const isNoop = kind === 'update' && changed.length === 0
     if (isNoop && hub !== null) this.#noteNoop(record, hub, resend)
@@ -201,7 +230,13 @@ export class SimApp {
     this.onCommit(record)
   }
 
-  #version(record: AppRecord, kind: AppVersion['kind'], changed: readonly Path[], user: UserWrite | null, hub: HubWrite | null): AppVersion {
+  #version(
+    record: AppRecord,
+    kind: AppVersion['kind'],
+    changed: readonly Path[],
+    user: UserWrite | null,
+    hub: HubWrite | null,
+  ): AppVersion {
     const { object, nativeId, cells } = record
     return {
       seq: this.#world.nextSeq(),
@@ -268,7 +303,8 @@ function canonicalPatch(object: AppObject, patch: NativeRecord): Fields {
     const value = inner === undefined ? data : (data as NativeRecord | undefined)?.[inner]
     if (value !== undefined) written[field.name] = decode(field, value as Value)
   }
-  const elements = object.part === null ? undefined : (patch[object.part.container] as readonly NativeRecord[] | undefined)
+  const elements =
+    object.part === null ? undefined : (patch[object.part.container] as readonly NativeRecord[] | undefined)
   for (const element of elements ?? []) readElement(object, element, written)
   return written
 }

@@ -84,7 +84,8 @@ export class AppObject {
       const value = cells[field.name]
       if (value !== undefined) put(record, field.steps, value)
     }
-    if (this.part !== null) record[this.part.container] = elementKeys(cells, this.part).map((key) => this.#element(cells, key))
+    if (this.part !== null)
+      record[this.part.container] = elementKeys(cells, this.part).map((key) => this.#element(cells, key))
     return record
   }
 
@@ -172,7 +173,9 @@ export interface MappingChoices {
 /** Draws how the application with this number keeps an entity. */
 export function drawMapping(spec: EntitySpec, appIndex: number, choices: MappingChoices, random: Rng): AppObject {
   const draw = (field: FieldSpec): AppField => drawField(field, appIndex, choices, random.fork(field.name))
-  const kept = spec.fields.filter((field) => !field.nullable || !random.fork('keep ' + field.name).chance(choices.leaveOut))
+  const kept = spec.fields.filter(
+    (field) => !field.nullable || !random.fork('keep ' + field.name).chance(choices.leaveOut),
+  )
   const part: AppPart | null = spec.part && {
     name: spec.part.name,
     container: nativeName(spec.part.name, appIndex),

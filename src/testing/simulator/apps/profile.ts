@@ -49,8 +49,24 @@ const LETTERS: Readonly<Record<Flavour, Letters>> = {
   log: { feed: 'F3', token: 'T2', condition: 'C2', create: 'K1', mark: 'M0', image: 'I2', idempotency: 'none' },
   'log-mark': { feed: 'F3', token: 'T2', condition: 'C0', create: 'K1', mark: 'M2', image: 'I2', idempotency: 'none' },
   'log-blind': { feed: 'F3', token: 'T2', condition: 'C0', create: 'K1', mark: 'M0', image: 'I2', idempotency: 'none' },
-  'thin-blind': { feed: 'F2', token: 'T0', condition: 'C0', create: 'K2', mark: 'M0', image: 'I0', idempotency: 'create' },
-  'poll-blind': { feed: 'F1', token: 'T0', condition: 'C0', create: 'K2', mark: 'M0', image: 'I2', idempotency: 'create' },
+  'thin-blind': {
+    feed: 'F2',
+    token: 'T0',
+    condition: 'C0',
+    create: 'K2',
+    mark: 'M0',
+    image: 'I0',
+    idempotency: 'create',
+  },
+  'poll-blind': {
+    feed: 'F1',
+    token: 'T0',
+    condition: 'C0',
+    create: 'K2',
+    mark: 'M0',
+    image: 'I2',
+    idempotency: 'create',
+  },
 }
 
 const NATIVE_IDS: readonly ((n: number) => string)[] = [

@@ -33,15 +33,19 @@ export class Webhooks {
     this.pending++
     const delivery = new Delivery(change, this)
     this.#later(this.#firstDelay(), delivery)
-    if (this.#faults.hit('duplicate')) this.#later(this.#firstDelay() + this.#faults.int('duplicate', 0, 3000), delivery)
+    if (this.#faults.hit('duplicate'))
+      this.#later(this.#firstDelay() + this.#faults.int('duplicate', 0, 3000), delivery)
   }
 
   /** One attempt. A drop, a refusal, a hub that is down and a lost acknowledgement all look the same from here. */
   attempt(delivery: Delivery): void {
-    if (this.#faults.hit('drop')) return this.#again(delivery)
-    this.#gate.post(this.#app.profile.app, [delivery.change], (acknowledged) => {
-      if (acknowledged && !this.#faults.hit('ackLost')) return this.#done(delivery)
+    if (this.#faults.hit('drop')) {
       this.#again(delivery)
+      return
+    }
+    this.#gate.post(this.#app.profile.app, [delivery.change], (acknowledged) => {
+      if (acknowledged && !this.#faults.hit('ackLost')) this.#done(delivery)
+      else this.#again(delivery)
     })
   }
 

@@ -11,11 +11,14 @@ const verdict = (history: History): string | null => judge(history).violation?.c
 const message = (history: History): string => judge(history).violation?.message ?? ''
 
 /** A record made in a and brought to b, in step. */
-const inStep = (more?: ConstructorParameters<typeof Story>[1]): Story => new Story(['a', 'b'], more).user(1, 'a', { name: 'v1' }).hub('b', { name: 'v1' })
+const inStep = (more?: ConstructorParameters<typeof Story>[1]): Story =>
+  new Story(['a', 'b'], more).user(1, 'a', { name: 'v1' }).hub('b', { name: 'v1' })
 
 describe('a good history', () => {
   it('passes when one edit is carried over', () => {
-    expect(judge(inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' }).rests({ name: 'v2' })).violation).toBeNull()
+    expect(
+      judge(inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' }).rests({ name: 'v2' })).violation,
+    ).toBeNull()
   })
   it('passes when edits on both sides meet and the loser is kept', () => {
     const story = inStep().user(2, 'a', { name: 'v2' }).user(3, 'b', { name: 'v3' }).hub('b', { name: 'v2' })
@@ -58,19 +61,36 @@ describe('V3', () => {
     expect(message(story.rests({ name: 'v2' }))).toContain('"v3" (action 3 in b)')
   })
   it('counts it as declared when a blind application took the edit after the hub had looked', () => {
-    const story = inStep({ blind: ['b'] }).user(2, 'a', { name: 'v2' }).reads('b').user(3, 'b', { name: 'v3' }).hub('b', { name: 'v2' })
+    const story = inStep({ blind: ['b'] })
+      .user(2, 'a', { name: 'v2' })
+      .reads('b')
+      .user(3, 'b', { name: 'v3' })
+      .hub('b', { name: 'v2' })
     expect(judge(story.rests({ name: 'v2' }))).toMatchObject({ violation: null, declaredLosses: 1 })
   })
   it('does not, when the hub had seen the edit', () => {
-    const story = inStep({ blind: ['b'] }).user(2, 'a', { name: 'v2' }).user(3, 'b', { name: 'v3' }).reads('b').hub('b', { name: 'v2' })
+    const story = inStep({ blind: ['b'] })
+      .user(2, 'a', { name: 'v2' })
+      .user(3, 'b', { name: 'v3' })
+      .reads('b')
+      .hub('b', { name: 'v2' })
     expect(verdict(story.rests({ name: 'v2' }))).toBe('V3')
   })
   it('sees a value that a user set back on purpose and that was lost', () => {
-    const story = inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' }).user(3, 'b', { name: 'v1' }).user(4, 'a', { name: 'v4' }).hub('b', { name: 'v4' })
+    const story = inStep()
+      .user(2, 'a', { name: 'v2' })
+      .hub('b', { name: 'v2' })
+      .user(3, 'b', { name: 'v1' })
+      .user(4, 'a', { name: 'v4' })
+      .hub('b', { name: 'v4' })
     expect(verdict(story.rests({ name: 'v4' }))).toBe('V3')
   })
   it('lets a field be replaced that was changed and set back while the hub was not looking', () => {
-    const story = inStep().user(2, 'b', { name: 'v2' }).user(3, 'b', { name: 'v1' }).user(4, 'a', { name: 'v4' }).hub('b', { name: 'v4' })
+    const story = inStep()
+      .user(2, 'b', { name: 'v2' })
+      .user(3, 'b', { name: 'v1' })
+      .user(4, 'a', { name: 'v4' })
+      .hub('b', { name: 'v4' })
     expect(verdict(story.rests({ name: 'v4' }))).toBeNull()
   })
   it('sees an edit that a deletion took away unseen', () => {
@@ -104,14 +124,15 @@ describe('V5', () => {
     for (let action = 1; action <= 6; action++) story.user(action, 'a', { name: `v${action}` })
     story.user(7, 'b', { name: 'v7' })
     for (let round = 0; round < 5; round++) story.hub('a', { name: 'v7' }).hub('a', { name: 'v6' })
-    expect(message(story.rests({ name: 'v6' }, { losers: [['name', 'v7']], links: [] }))).not.toBe('')
-    story.rests({ name: 'v6' }, { losers: [['name', 'v7']] })
     story.hub('b', { name: 'v6' })
-    expect(verdict(story.history)).toBe('V5')
+    expect(message(story.rests({ name: 'v6' }, { losers: [['name', 'v7']] }))).toContain(
+      'for the 4th time while no user edited',
+    )
   })
   it('sees writes that change nothing', () => {
     const story = inStep()
-    for (let i = 0; i < 4; i++) story.history.noopWrites.push({ app: a, record: 1, op: asOpId(`n${i}`), atMs: 5, resend: false })
+    for (let i = 0; i < 4; i++)
+      story.history.noopWrites.push({ app: a, record: 1, op: asOpId(`n${i}`), atMs: 5, resend: false })
     expect(verdict(story.rests({ name: 'v1' }))).toBe('V5')
   })
 })
@@ -121,7 +142,9 @@ describe('V6', () => {
     expect(verdict(inStep().hub('b', { name: 'v1' }, { native: '2' }).rests({ name: 'v1' }))).toBe('V6')
   })
   it('takes a second record of a user when it is held for a person', () => {
-    const held = [{ app: asAppId('b'), object: 'customers', nativeId: asNativeId('b-2'), code: 'resolve.ambiguous' } as HeldEntry]
+    const held = [
+      { app: asAppId('b'), object: 'customers', nativeId: asNativeId('b-2'), code: 'resolve.ambiguous' } as HeldEntry,
+    ]
     const story = () => inStep().user(2, 'b', { name: 'v1' }, '2')
     expect(verdict(story().rests({ name: 'v1' }))).toBe('V6')
     expect(verdict(story().rests({ name: 'v1' }, { held }))).toBeNull()
@@ -129,8 +152,13 @@ describe('V6', () => {
   it('sees two links of one record in one application', () => {
     const history = inStep().rests({ name: 'v1' })
     const [first] = history.end?.links ?? []
-    const links = [...(history.end?.links ?? []), { ...first, nativeId: asNativeId('a-9') } as NonNullable<typeof first>]
-    expect(message({ ...history, end: { ...(history.end as NonNullable<typeof history.end>), links } })).toContain('is linked to both')
+    const links = [
+      ...(history.end?.links ?? []),
+      { ...first, nativeId: asNativeId('a-9') } as NonNullable<typeof first>,
+    ]
+    expect(message({ ...history, end: { ...(history.end as NonNullable<typeof history.end>), links } })).toContain(
+      'is linked to both',
+    )
   })
 })
 
@@ -138,7 +166,12 @@ describe('V7', () => {
   it('sees an application taken back to an older value of the head', () => {
     const story = new Story(['a', 'b']).head('name', 'v1').user(1, 'a', { name: 'v1' }).hub('b', { name: 'v1' })
     story.user(2, 'a', { name: 'v2' }).head('name', 'v2').hub('b', { name: 'v2' })
-    story.user(3, 'a', { name: 'v3' }).head('name', 'v3').hub('b', { name: 'v3' }).hub('b', { name: 'v2' }).hub('b', { name: 'v3' })
+    story
+      .user(3, 'a', { name: 'v3' })
+      .head('name', 'v3')
+      .hub('b', { name: 'v3' })
+      .hub('b', { name: 'v2' })
+      .hub('b', { name: 'v3' })
     const history = story.rests({ name: 'v3' })
     expect(['V4', 'V7']).toContain(verdict(history))
   })
@@ -153,7 +186,11 @@ describe('V8', () => {
     expect(verdict(story.rests({ name: 'v1' }))).toBe('V8')
   })
   it('takes a record that a user made anew', () => {
-    const story = inStep().userDeletes(2, 'a').hubDeletes('b').user(3, 'b', { name: 'v3' }, '2').hub('a', { name: 'v3' }, { native: '2', key: asCanonicalKey('c2') })
+    const story = inStep()
+      .userDeletes(2, 'a')
+      .hubDeletes('b')
+      .user(3, 'b', { name: 'v3' }, '2')
+      .hub('a', { name: 'v3' }, { native: '2', key: asCanonicalKey('c2') })
     expect(verdict(story.rests(null))).not.toBe('V8')
   })
 })

@@ -6,21 +6,28 @@ import type { World } from '../world.ts'
  * Judged at the moment when a request leaves the hub, from outside it: no write without its durable intent, at most one request per record and application under
  * way, conditional wherever the application has conditions, and no larger batch than it takes.
  */
-export function sendingChecks(node: AppNode, world: World): { leaves(ops: readonly WriteOp[]): void; returned(ops: readonly WriteOp[]): void } {
+export function sendingChecks(
+  node: AppNode,
+  world: World,
+): { leaves(ops: readonly WriteOp[]): void; returned(ops: readonly WriteOp[]): void } {
   const { app, capabilities } = node.app.profile
   const underWay = new Set<string>()
   const sent = new Set<string>()
   let calls = 0
   return {
     leaves(ops) {
-      if (ops.length > capabilities.batchMax) world.fail('batch', `${app} takes ${capabilities.batchMax} writes a call, was given ${ops.length}`)
+      if (ops.length > capabilities.batchMax)
+        world.fail('batch', `${app} takes ${capabilities.batchMax} writes a call, was given ${ops.length}`)
       // A slot is a write, so calls of several writes are fewer than that.
-      if (++calls > capabilities.concurrency * capabilities.batchMax) world.fail('batch', `${app} has ${calls} calls under way`)
+      if (++calls > capabilities.concurrency * capabilities.batchMax)
+        world.fail('batch', `${app} has ${calls} calls under way`)
       for (const op of ops) {
         checkIntent(node, world, op)
-        if (underWay.has(op.correlationId)) world.fail('one-open-write', `${app} has two writes of ${op.correlationId} under way, the second is ${op.op}`)
+        if (underWay.has(op.correlationId))
+          world.fail('one-open-write', `${app} has two writes of ${op.correlationId} under way, the second is ${op.op}`)
         underWay.add(op.correlationId)
-        if (sent.has(op.op) && !op.resend) world.fail('one-open-write', `${op.op} left for ${app} a second time, although it was not in doubt`)
+        if (sent.has(op.op) && !op.resend)
+          world.fail('one-open-write', `${op.op} left for ${app} a second time, although it was not in doubt`)
         sent.add(op.op)
         if (world.isQuiet) world.history.writesAfterQuiet.push({ app, op: op.op, atMs: world.clock.monotonicMs() })
       }
@@ -36,9 +43,15 @@ function checkIntent(node: AppNode, world: World, op: WriteOp): void {
   const { app, capabilities } = node.app.profile
   const intent = world.stored.get(op.correlationId)?.lanes[app]?.intent
   if (intent?.op !== op.op) {
-    world.fail('durable-intent', `${op.op} left for ${app}, but the store holds ${intent?.op ?? 'no intent'} for that lane`)
+    world.fail(
+      'durable-intent',
+      `${op.op} left for ${app}, but the store holds ${intent?.op ?? 'no intent'} for that lane`,
+    )
   }
   if (capabilities.condition === 'C2' && op.kind !== 'create' && op.baseToken === null) {
-    world.fail('conditional-write', `${op.op} (${op.kind}) left for ${app} without a base token, although ${app} takes conditions`)
+    world.fail(
+      'conditional-write',
+      `${op.op} (${op.kind}) left for ${app} without a base token, although ${app} takes conditions`,
+    )
   }
 }

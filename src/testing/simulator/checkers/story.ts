@@ -2,7 +2,7 @@ import { asAppId, asCanonicalKey, asNativeId, asOpId, type CanonicalKey } from '
 import type { Conflict, HeldEntry, Link, RecordState } from '../../../model/record.ts'
 import type { Fields, Path, Value } from '../../../model/value.ts'
 import { type AppField, AppObject, type Cells } from '../apps/mapping.ts'
-import { codeText, CUSTOMER, customerSpec } from '../fields.ts'
+import { CUSTOMER, codeText, customerSpec } from '../fields.ts'
 import type { AppVersion, History, HubEnd } from '../history.ts'
 
 const KEY = asCanonicalKey('c1')
@@ -14,10 +14,23 @@ export class Story {
   readonly #cells = new Map<string, Cells>()
   #seq = 0
 
-  constructor(apps: readonly string[], more: { readonly blind?: readonly string[]; readonly deletes?: History['deletes']; readonly exact?: boolean } = {}) {
+  constructor(
+    apps: readonly string[],
+    more: { readonly blind?: readonly string[]; readonly deletes?: History['deletes']; readonly exact?: boolean } = {},
+  ) {
     const object = plainObject()
     this.history = {
-      apps: new Map(apps.map((app, rank) => [asAppId(app), { app: asAppId(app), rank, blind: more.blind?.includes(app) === true, objects: new Map([[CUSTOMER, object]]) }])),
+      apps: new Map(
+        apps.map((app, rank) => [
+          asAppId(app),
+          {
+            app: asAppId(app),
+            rank,
+            blind: more.blind?.includes(app) === true,
+            objects: new Map([[CUSTOMER, object]]),
+          },
+        ]),
+      ),
       deletes: more.deletes ?? 'default',
       versions: [],
       noopWrites: [],
@@ -35,8 +48,18 @@ export class Story {
     return this.#version(app, native, values, { user: { action, readSeq: null }, hub: null })
   }
 
-  hub(app: string, values: Cells, more: { readonly native?: string; readonly sentSeq?: number; readonly key?: CanonicalKey } = {}): this {
-    const hub = { op: asOpId(`op${this.#seq}`), key: more.key ?? KEY, sentAtMs: this.#seq, sentSeq: more.sentSeq ?? this.#seq, written: values as Fields }
+  hub(
+    app: string,
+    values: Cells,
+    more: { readonly native?: string; readonly sentSeq?: number; readonly key?: CanonicalKey } = {},
+  ): this {
+    const hub = {
+      op: asOpId(`op${this.#seq}`),
+      key: more.key ?? KEY,
+      sentAtMs: this.#seq,
+      sentSeq: more.sentSeq ?? this.#seq,
+      written: values as Fields,
+    }
     return this.#version(app, more.native ?? '1', values, { user: null, hub })
   }
 
@@ -45,13 +68,22 @@ export class Story {
   }
 
   hubDeletes(app: string): this {
-    return this.#deletion(app, '1', { user: null, hub: { op: asOpId(`op${this.#seq}`), key: KEY, sentAtMs: this.#seq, sentSeq: this.#seq, written: {} } })
+    return this.#deletion(app, '1', {
+      user: null,
+      hub: { op: asOpId(`op${this.#seq}`), key: KEY, sentAtMs: this.#seq, sentSeq: this.#seq, written: {} },
+    })
   }
 
   /** The hub looks at the record; it has the answer at once. */
   reads(app: string): this {
     const object = plainObject().object
-    this.history.reads.push({ app: asAppId(app), object, nativeId: asNativeId(`${app}-1`), capturedSeq: this.#seq, receivedAtMs: this.#seq })
+    this.history.reads.push({
+      app: asAppId(app),
+      object,
+      nativeId: asNativeId(`${app}-1`),
+      capturedSeq: this.#seq,
+      receivedAtMs: this.#seq,
+    })
     return this
   }
 
@@ -61,15 +93,33 @@ export class Story {
   }
 
   /** Everything has come to rest, with this head. */
-  rests(head: Fields | null, more: Partial<HubEnd> & { readonly losers?: readonly (readonly [Path, Value])[] } = {}): History {
+  rests(
+    head: Fields | null,
+    more: Partial<HubEnd> & { readonly losers?: readonly (readonly [Path, Value])[] } = {},
+  ): History {
     const apps = [...this.history.apps.keys()]
     const { object } = plainObject()
-    const links = apps.map((app) => ({ app, object, nativeId: asNativeId(`${app}-1`), entity: CUSTOMER, key: KEY, incarnation: 0, state: 'live', token: null, atMs: 0 }) as Link)
+    const links = apps.map(
+      (app) =>
+        ({
+          app,
+          object,
+          nativeId: asNativeId(`${app}-1`),
+          entity: CUSTOMER,
+          key: KEY,
+          incarnation: 0,
+          state: 'live',
+          token: null,
+          atMs: 0,
+        }) as Link,
+    )
     const { losers, ...end } = more
     this.history.end = {
       states: [stateOf(head, links)],
       links,
-      conflicts: (losers ?? []).map(([path, loserValue]) => ({ key: KEY, entity: CUSTOMER, path, loserValue }) as Conflict),
+      conflicts: (losers ?? []).map(
+        ([path, loserValue]) => ({ key: KEY, entity: CUSTOMER, path, loserValue }) as Conflict,
+      ),
       held: [] as HeldEntry[],
       openLanes: [],
       journalled: new Set(),
@@ -85,7 +135,14 @@ export class Story {
     const cells = { ...before, ...given }
     this.#cells.set(place, cells)
     const kind = before === undefined ? 'create' : 'update'
-    return this.#push(app, native, kind, cells, Object.keys(given).filter((path) => cells[path] !== before?.[path]), by)
+    return this.#push(
+      app,
+      native,
+      kind,
+      cells,
+      Object.keys(given).filter((path) => cells[path] !== before?.[path]),
+      by,
+    )
   }
 
   #deletion(app: string, native: string, by: Pick<AppVersion, 'user' | 'hub'>): this {
@@ -94,10 +151,27 @@ export class Story {
     return this.#push(app, native, 'delete', cells, [], by)
   }
 
-  #push(app: string, native: string, kind: AppVersion['kind'], cells: Cells, changed: readonly Path[], by: Pick<AppVersion, 'user' | 'hub'>): this {
+  #push(
+    app: string,
+    native: string,
+    kind: AppVersion['kind'],
+    cells: Cells,
+    changed: readonly Path[],
+    by: Pick<AppVersion, 'user' | 'hub'>,
+  ): this {
     const seq = ++this.#seq
     this.history.versions.push({
-      seq, atMs: seq, app: asAppId(app), object: plainObject().object, entity: CUSTOMER, nativeId: asNativeId(`${app}-${native}`), record: RECORD, kind, cells, changed, ...by,
+      seq,
+      atMs: seq,
+      app: asAppId(app),
+      object: plainObject().object,
+      entity: CUSTOMER,
+      nativeId: asNativeId(`${app}-${native}`),
+      record: RECORD,
+      kind,
+      cells,
+      changed,
+      ...by,
     })
     return this
   }
@@ -106,12 +180,27 @@ export class Story {
 /** An application that keeps everything as it is. */
 function plainObject(): AppObject {
   const spec = customerSpec(false)
-  const fields = spec.fields.map((field): AppField => ({ ...field, native: field.name, steps: [field.name], codec: 'same', normalise: (value) => value }))
+  const fields = spec.fields.map(
+    (field): AppField => ({
+      ...field,
+      native: field.name,
+      steps: [field.name],
+      codec: 'same',
+      normalise: (value) => value,
+    }),
+  )
   return new AppObject(spec, fields, null)
 }
 
 function stateOf(head: Fields | null, links: readonly Link[]): RecordState {
   const cells = Object.entries({ code: codeText(RECORD), ...head }).map(([path, value]) => [path, { value }])
   const lanes = links.map(({ app, nativeId }) => [app, { app, nativeId, exists: true, park: null, detached: false }])
-  return { key: KEY, entity: CUSTOMER, deleted: head === null, head: Object.fromEntries(cells), lanes: Object.fromEntries(lanes), parkedPaths: {} } as unknown as RecordState
+  return {
+    key: KEY,
+    entity: CUSTOMER,
+    deleted: head === null,
+    head: Object.fromEntries(cells),
+    lanes: Object.fromEntries(lanes),
+    parkedPaths: {},
+  } as unknown as RecordState
 }

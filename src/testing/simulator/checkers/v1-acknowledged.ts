@@ -5,7 +5,8 @@ export function checkAcknowledged(history: History): string | null {
   const journalled = history.end?.journalled
   if (journalled === undefined) return null
   for (const { app, deliveryId, atMs } of history.acknowledged) {
-    if (!journalled.has(deliveryKey(app, deliveryId))) return `${deliveryId} was acknowledged to ${app} at ${atMs} ms and is not in the journal`
+    if (!journalled.has(deliveryKey(app, deliveryId)))
+      return `${deliveryId} was acknowledged to ${app} at ${atMs} ms and is not in the journal`
   }
   return null
 }

@@ -10,7 +10,8 @@ export function checkConvergence(oracle: Oracle): string | null {
   const { end, writesAfterQuiet } = oracle.history
   if (end === null) return 'the hub did not come to rest within 10 minutes after users and faults had stopped'
   const [late] = writesAfterQuiet
-  if (late !== undefined) return `${late.op} was written to ${late.app} at ${late.atMs} ms, after everything had come to rest`
+  if (late !== undefined)
+    return `${late.op} was written to ${late.app} at ${late.atMs} ms, after everything had come to rest`
   for (const state of end.states) {
     const difference = checkRecord(oracle, end, state)
     if (difference !== null) return difference
@@ -29,11 +30,19 @@ function checkRecord(oracle: Oracle, end: HubEnd, state: RecordState): string | 
   return null
 }
 
-function checkLane(oracle: Oracle, end: HubEnd, state: RecordState, info: HistoryApp, object: AppObject, lane: Lane | undefined): string | null {
+function checkLane(
+  oracle: Oracle,
+  end: HubEnd,
+  state: RecordState,
+  info: HistoryApp,
+  object: AppObject,
+  lane: Lane | undefined,
+): string | null {
   const nativeId = lane?.nativeId ?? null
   const live = nativeId === null ? undefined : oracle.live.get(`${info.app} ${object.object} ${nativeId}`)?.version
   if (state.deleted) return live === undefined ? null : `deleted, but ${info.app} still has ${nativeId}`
-  if (live === undefined) return `${info.app} has no live record of it (native id ${nativeId}, exists ${lane?.exists ?? null})`
+  if (live === undefined)
+    return `${info.app} has no live record of it (native id ${nativeId}, exists ${lane?.exists ?? null})`
   return compareCells(end, state, info.app, object, live)
 }
 
@@ -50,9 +59,14 @@ function compareCells(end: HubEnd, state: RecordState, app: AppId, object: AppOb
     if (expected !== live.cells[path]) return differs(path, expected, live.cells[path])
   }
   if (object.part === null) return null
-  const wanted = elementKeys(Object.fromEntries(Object.entries(state.head).map(([path, cell]) => [path, cell.value])), object.part)
+  const wanted = elementKeys(
+    Object.fromEntries(Object.entries(state.head).map(([path, cell]) => [path, cell.value])),
+    object.part,
+  )
   const found = elementKeys(live.cells, object.part)
-  return wanted.join() === found.join() ? null : `${app} (${live.nativeId}) has the ${object.part.name} ${found.join()}, the head has ${wanted.join()}`
+  return wanted.join() === found.join()
+    ? null
+    : `${app} (${live.nativeId}) has the ${object.part.name} ${found.join()}, the head has ${wanted.join()}`
 }
 
 const nativeOf = (end: HubEnd, app: AppId, key: Value): Value =>
@@ -60,10 +74,13 @@ const nativeOf = (end: HubEnd, app: AppId, key: Value): Value =>
 
 /** Every live record is known to the hub, or stands among the held entries for a person to see. */
 function checkUnlinked(oracle: Oracle, end: HubEnd): string | null {
-  const linked = new Set(end.links.filter((link) => link.state === 'live').map((link) => `${link.app} ${link.object} ${link.nativeId}`))
+  const linked = new Set(
+    end.links.filter((link) => link.state === 'live').map((link) => `${link.app} ${link.object} ${link.nativeId}`),
+  )
   for (const entry of end.held) linked.add(`${entry.app} ${entry.object} ${entry.nativeId}`)
   for (const [place, { version }] of oracle.live) {
-    if (!linked.has(place)) return `${version.app} has ${version.nativeId} (K${version.record}), which is neither linked nor held`
+    if (!linked.has(place))
+      return `${version.app} has ${version.nativeId} (K${version.record}), which is neither linked nor held`
   }
   return null
 }

@@ -14,7 +14,8 @@ export interface Losses {
 export function judgeLosses(oracle: Oracle): Losses {
   const accounted = new Set<WriteNode>()
   for (const { sources } of oracle.live.values()) {
-    for (const path in sources) for (const node of sources[path] ?? []) accountEqual(oracle, accounted, node, Number.POSITIVE_INFINITY)
+    for (const path in sources)
+      for (const node of sources[path] ?? []) accountEqual(oracle, accounted, node, Number.POSITIVE_INFINITY)
   }
   for (const { node, deletion } of oracle.deletedKnowingly) accountEqual(oracle, accounted, node, deletion.seq)
   accountConflicts(oracle, accounted)
@@ -64,7 +65,8 @@ function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
   for (const deletion of oracle.userDeletes) {
     const object = oracle.object(deletion)
     for (const node of oracle.writes) {
-      if (node.version.record === deletion.record && node.version.seq < deletion.seq && !object.maps(node.path)) account(accounted, node)
+      if (node.version.record === deletion.record && node.version.seq < deletion.seq && !object.maps(node.path))
+        account(accounted, node)
     }
   }
 }
@@ -111,7 +113,10 @@ function describeLoss(oracle: Oracle, node: WriteNode): string {
   const { version, path, overwrittenBy } = node
   const where = `${path} of K${version.record} (${version.app} ${version.nativeId})`
   const by = overwrittenBy?.hub
-  const how = by == null ? 'it never came through' : `overwritten by ${by.op} at ${overwrittenBy?.atMs} ms (sent at ${by.sentAtMs} ms)`
+  const how =
+    by == null
+      ? 'it never came through'
+      : `overwritten by ${by.op} at ${overwrittenBy?.atMs} ms (sent at ${by.sentAtMs} ms)`
   const finals = [...oracle.live.values()]
     .filter((one) => one.version.record === version.record)
     .map((one) => `${one.version.app} has ${JSON.stringify(one.version.cells[path] ?? null)}`)

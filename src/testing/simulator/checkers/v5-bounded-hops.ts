@@ -65,7 +65,8 @@ function roundOf(version: AppVersion, counts: Map<string, number>): string | nul
     const key = `${version.record} ${version.app} ${version.nativeId} ${path} ${JSON.stringify(version.cells[path])}`
     const count = (counts.get(key) ?? 0) + 1
     counts.set(key, count)
-    if (count > ROUNDS_MAX) return `${JSON.stringify(version.cells[path])} was written to ${path} of ${version.app} ${version.nativeId} for the ${count}th time while no user edited the record`
+    if (count > ROUNDS_MAX)
+      return `${JSON.stringify(version.cells[path])} was written to ${path} of ${version.app} ${version.nativeId} for the ${count}th time while no user edited the record`
   }
   return null
 }

@@ -12,7 +12,9 @@ export function checkDuplicates(oracle: Oracle): string | null {
     const key = `${version.app} ${version.object} K${version.record}`
     firsts.set(key, [...(firsts.get(key) ?? []), version])
   }
-  const ambiguous = new Set(end?.held.filter((entry) => entry.code === 'resolve.ambiguous').map((entry) => `${entry.app} ${entry.nativeId}`))
+  const ambiguous = new Set(
+    end?.held.filter((entry) => entry.code === 'resolve.ambiguous').map((entry) => `${entry.app} ${entry.nativeId}`),
+  )
   for (const [key, versions] of firsts) {
     const open = versions.filter((version) => !ambiguous.has(`${version.app} ${version.nativeId}`))
     const made = versions.filter((version) => madeByHub(oracle, version))
@@ -24,7 +26,13 @@ export function checkDuplicates(oracle: Oracle): string | null {
 }
 
 function madeByHub(oracle: Oracle, version: AppVersion): boolean {
-  const first = oracle.history.versions.find((one) => one.kind === 'create' && one.app === version.app && one.object === version.object && one.nativeId === version.nativeId)
+  const first = oracle.history.versions.find(
+    (one) =>
+      one.kind === 'create' &&
+      one.app === version.app &&
+      one.object === version.object &&
+      one.nativeId === version.nativeId,
+  )
   return first?.hub != null
 }
 

@@ -20,7 +20,12 @@ export function checkOrder(oracle: Oracle): string | null {
   return null
 }
 
-function checkVersion(version: AppVersion, key: CanonicalKey, heads: ReadonlyMap<string, readonly HeadVersion[]>, reached: Map<string, number>): string | null {
+function checkVersion(
+  version: AppVersion,
+  key: CanonicalKey,
+  heads: ReadonlyMap<string, readonly HeadVersion[]>,
+  reached: Map<string, number>,
+): string | null {
   for (const path of version.changed) {
     const written = version.hub?.written[path]
     const values = heads.get(key + ' ' + path)
@@ -44,5 +49,10 @@ function lastIndex(values: readonly HeadVersion[], value: Value, seq: number): n
   return -1
 }
 
-const backwards = (version: AppVersion, path: Path, newer: HeadVersion | undefined, older: HeadVersion | undefined): string =>
+const backwards = (
+  version: AppVersion,
+  path: Path,
+  newer: HeadVersion | undefined,
+  older: HeadVersion | undefined,
+): string =>
   `${version.hub?.op} took ${path} of ${version.app} ${version.nativeId} back from ${JSON.stringify(newer?.value)} to the older ${JSON.stringify(older?.value)} at ${version.atMs} ms`

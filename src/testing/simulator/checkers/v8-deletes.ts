@@ -15,7 +15,8 @@ export function checkDeletes(oracle: Oracle): string | null {
     if (version.kind === 'delete') {
       if (version.user !== null) userDeletes.set(version.record, version)
       const cause = userDeletes.get(version.record)
-      if (cause === undefined) return `${version.hub?.op} deleted ${version.nativeId} (K${version.record}) in ${version.app}, although no user deleted it anywhere`
+      if (cause === undefined)
+        return `${version.hub?.op} deleted ${version.nativeId} (K${version.record}) in ${version.app}, although no user deleted it anywhere`
       deletedIn.set(place, { version, cause })
     } else if (version.kind === 'create') {
       if (version.user !== null) lastCreates.set(version.record, version)
@@ -33,7 +34,11 @@ interface Deletion {
   readonly cause: AppVersion
 }
 
-function checkCreate(version: AppVersion, deletion: Deletion | undefined, created: AppVersion | undefined): string | null {
+function checkCreate(
+  version: AppVersion,
+  deletion: Deletion | undefined,
+  created: AppVersion | undefined,
+): string | null {
   if (deletion === undefined || (created !== undefined && created.seq > deletion.cause.seq)) return null
   const by = deletion.version.user === null ? 'the hub' : 'a user'
   return `${version.hub?.op} made K${version.record} again in ${version.app} (${version.nativeId}) at ${version.atMs} ms; ${by} had deleted it there at ${deletion.version.atMs} ms`
@@ -42,8 +47,11 @@ function checkCreate(version: AppVersion, deletion: Deletion | undefined, create
 /** There were two records under one code in an application (each made by a user, or one by the hub meanwhile): the other one is not bound to what became of the first. */
 function isAnother(oracle: Oracle, version: AppVersion, deletion: Deletion | undefined): boolean {
   const links = oracle.history.end?.links ?? []
-  const keyOf = (one: AppVersion | undefined) => links.find((link) => link.app === one?.app && link.object === one.object && link.nativeId === one.nativeId)?.key
+  const keyOf = (one: AppVersion | undefined) =>
+    links.find((link) => link.app === one?.app && link.object === one.object && link.nativeId === one.nativeId)?.key
   const key = version.hub?.key
   if (key === undefined || keyOf(deletion?.version) === key) return false
-  return oracle.history.versions.some((one) => one.kind === 'create' && one.user !== null && one.record === version.record && keyOf(one) === key)
+  return oracle.history.versions.some(
+    (one) => one.kind === 'create' && one.user !== null && one.record === version.record && keyOf(one) === key,
+  )
 }

@@ -1,0 +1,203 @@
+import type { Input, JournalEntry } from '../model/change.ts'
+import type { BindingModel } from '../model/entity.ts'
+import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
+import type { Lane, Link } from '../model/record.ts'
+import { observe, takeOutcome } from './decide.ts'
+import { takeRead } from './evidence.ts'
+import { jitterOf } from './keys.ts'
+import type { Observing } from './observing.ts'
+import { type Prepared, prepareFor } from './prepared.ts'
+import type { At, RecordWork } from './record-work.ts'
+import { Samples } from './stats.ts'
+import { at, laneReason, readReason, type Turn } from './turn.ts'
+
+export type OutcomeInput = Extract<Input, { type: 'outcome' }>
+export type ReadInput = Extract<Input, { type: 'read' }>
+
+/** What came back from applications (docs/protocol.md 3.4): outcomes of writes and images that were read; and what people asked for. */
+export class Answers {
+  readonly #turn: Turn
+  readonly #observing: Observing
+
+  constructor(turn: Turn, observing: Observing) {
+    this.#turn = turn
+    this.#observing = observing
+  }
+
+  takeRead(prepared: Prepared, input: ReadInput): void {
+    const { binding, ref } = prepared
+    const link = this.#turn.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
+    const work = link?.state === 'live' && link.key !== null ? this.#turn.batch.work(link.key) : undefined
+    if (work !== undefined) return this.#takeLinkedRead(work, prepared, input)
+    if (input.read.result === 'failed') {
+      this.#turn.engine.schedule(readReason(ref), this.#turn.nowMs + (input.read.retryAfterMs ?? READ_RETRY_MS))
+      return
+    }
+    const waiting = this.#turn.engine.waiting.takeAnswered(ref, input.begunAfter)
+    for (const hint of waiting) this.#turn.done(hint)
+    this.#observing.observe(prepared)
+    this.#turn.engine.waiting.releaseRef(ref, readReason(ref))
+  }
+
+  #takeLinkedRead(work: RecordWork, prepared: Prepared, input: ReadInput): void {
+    const { binding } = prepared
+    const before = work.lane(binding)
+    this.#turn.guarded(prepared, () => {
+      if (prepared.broken !== null) {
+        work.setLane({ ...before, reading: null, intent: before.intent?.state === 'readback' ? null : before.intent })
+        throw prepared.broken
+      }
+      const heard = this.#turn.engine.waiting.has(laneReason(work.state.key, binding.app))
+      takeRead(
+        work,
+        binding,
+        input.read,
+        input.begunAfter,
+        at(prepared),
+        jitterOf(prepared.seq),
+        prepared.image,
+        this.#turn.batch,
+        heard,
+      )
+    })
+    this.#turn.received(work)
+    if (input.read.result === 'found' && work.lane(binding).reading === null)
+      this.#turn.fresh.add(laneKey(work.state.key, binding.app))
+    this.#turn.laneFreed(work, binding)
+  }
+
+  /** What a search by correlation id found: the write that created it is settled, or certainly did not happen. */
+  takeSearch(entry: JournalEntry, input: ReadInput, key: CanonicalKey): void {
+    const work = this.#turn.batch.work(key)
+    const binding = work?.entity.bindings.get(input.read.app)
+    if (work === undefined || binding === undefined) return
+    const found = input.read.result === 'found' ? prepareFor(this.#turn.engine.model, binding, entry) : null
+    const place: At = { seq: entry.seq, atMs: entry.atMs }
+    const take = (image: Prepared['image']): void => {
+      const { linked } = takeRead(
+        work,
+        binding,
+        input.read,
+        input.begunAfter,
+        place,
+        jitterOf(entry.seq),
+        image,
+        this.#turn.batch,
+      )
+      if (linked !== undefined) this.#turn.linked(work, binding, linked)
+    }
+    try {
+      take(found?.image ?? null)
+    } catch {
+      // Its values cannot be folded yet (or at all): it is linked all the same, and then read like any record that a hint names.
+      take(null)
+      work.setLane({
+        ...work.lane(binding),
+        reading: { why: 'hint', afterSeq: entry.seq, notBeforeMs: 0, tries: 0 },
+        readSeq: asJournalPosition(0),
+      })
+    }
+    this.#turn.laneFreed(work, binding)
+  }
+
+  takeOutcome(entry: JournalEntry, input: OutcomeInput): void {
+    const { outcome } = input
+    const work = this.#turn.batch.work(input.key)
+    const binding = work?.entity.bindings.get(input.app)
+    if (work === undefined || binding === undefined) return
+    const before = work.lane(binding)
+    this.#countOutcome(work, before, input)
+    const place: At = { seq: entry.seq, atMs: entry.atMs }
+    const known =
+      outcome.nativeId === undefined || before.nativeId !== null
+        ? undefined
+        : this.#turn.batch.link(input.app, binding.object, outcome.nativeId, binding.entity)
+    if (known?.state === 'live' && known.key !== input.key && before.intent?.op === outcome.op) {
+      return this.#createdTwice(work, binding, before, known, place)
+    }
+    const { linked } = takeOutcome(
+      work,
+      binding,
+      outcome,
+      place,
+      jitterOf(entry.seq),
+      () => flattenReply(binding, outcome.record),
+      this.#turn.batch,
+    )
+    if (linked !== undefined) {
+      this.#turn.linked(work, binding, linked)
+      if (known?.state === 'tombstone' && known.key === null) {
+        observe(
+          work,
+          binding,
+          { ...place, image: null, token: known.token ?? undefined, sourceTimeMs: undefined, isRead: true },
+          this.#turn.batch,
+        )
+      }
+    }
+    this.#turn.laneFreed(work, binding)
+  }
+
+  /** The reply to a create names a record that is another one's already: never linked twice, a person decides. */
+  #createdTwice(work: RecordWork, binding: BindingModel, lane: Lane, known: Link, place: At): void {
+    const message = `${binding.app} answered our create with ${known.nativeId}, which is ${known.entity} ${known.key} already. Merge the two in one application, then release.`
+    work.say(place, binding.app, 'ambiguous', message)
+    work.setLane({
+      ...lane,
+      intent: null,
+      reading: null,
+      park: { code: 'resolve.ambiguous', message, atMs: place.atMs, headSeq: work.state.headSeq },
+    })
+    this.#turn.laneFreed(work, binding)
+  }
+
+  #countOutcome(work: RecordWork, lane: Lane, input: OutcomeInput): void {
+    const { counters, receivedAt, latency, exposure } = this.#turn.engine
+    const { result, op } = input.outcome
+    if (lane.intent?.op !== op) return
+    if (result === 'applied' || result === 'gone') {
+      counters.applied++
+      const since = receivedAt.get(work.state.key)
+      if (since !== undefined) latency.add(this.#turn.nowMs - since)
+      if (lane.intent.kind !== 'create' && work.entity.bindings.get(lane.app)?.capabilities.condition === 'C0') {
+        let samples = exposure.get(lane.app)
+        if (samples === undefined) exposure.set(lane.app, (samples = new Samples()))
+        samples.add(Math.max(0, this.#turn.nowMs - lane.knownAtMs))
+      }
+    } else if (result === 'unknown') counters.unknown++
+    else counters.refused++
+  }
+
+  takeOperator(entry: JournalEntry, input: Extract<Input, { type: 'operator' }>): void {
+    const { operator } = input
+    if (operator.action === 'replay') {
+      this.#turn.engine.waiting.releaseParked(operator.seq)
+      return
+    }
+    if (operator.action !== 'release') return
+    const work = this.#turn.batch.work(operator.key)
+    const binding = work?.entity.bindings.get(operator.app)
+    if (work === undefined || binding === undefined) return
+    work.say({ seq: entry.seq, atMs: entry.atMs }, operator.app, 'released', 'released by a person; tried again')
+    const lane = work.lane(binding)
+    const lost = lane.intent?.kind === 'create' && lane.park !== null
+    work.setLane({ ...lane, park: null, retry: null, intent: lost ? null : lane.intent })
+    this.#turn.laneFreed(work, binding)
+  }
+}
+
+/** Pause before a read of an unlinked record is tried again. */
+const READ_RETRY_MS = 1000
+
+function flattenReply(
+  binding: BindingModel,
+  record: Parameters<BindingModel['flatten']>[0] | undefined,
+): ReturnType<BindingModel['flatten']> | null {
+  if (record === undefined) return null
+  try {
+    return binding.flatten(record)
+  } catch {
+    // The reply of a successful write in a shape that cannot be read: the write stands, its rendition is learnt from the echo.
+    return null
+  }
+}

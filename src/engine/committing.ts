@@ -1,0 +1,201 @@
+import type { BindingModel } from '../model/entity.ts'
+import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
+import type { Conflict, Lane, Link, OpenLane, RecordState } from '../model/record.ts'
+import type { CommitBatch, RecordWrite } from '../ports/store.ts'
+import { CONSUMER } from './engine.ts'
+import { openLaneOf, type RecordWork } from './record-work.ts'
+import type { EngineEvent } from './stats.ts'
+
+import { laneReason, readReason, type Turn } from './turn.ts'
+
+/** The end of a turn: all that was decided committed as one with the cursor, and only then sent. HOT PATH. */
+export class Committing {
+  readonly #turn: Turn
+  readonly #events: EngineEvent[]
+
+  constructor(turn: Turn, events: EngineEvent[]) {
+    this.#turn = turn
+    this.#events = events
+  }
+
+  async commit(): Promise<void> {
+    const engine = this.#turn.engine
+    this.#spill()
+    const records: RecordWrite[] = []
+    const links = lastOfEach(this.#turn.batch.links)
+    const conflicts: Conflict[] = []
+    const matches: CommitBatch['matches'][number][] = []
+    for (const work of this.#turn.batch.works.values()) {
+      if (!work.changed) continue
+      work.state = { ...work.state, rev: work.expectRev + 1 }
+      const openLanes = this.#openLanes(work)
+      records.push({ state: work.state, expectRev: work.expectRev, verdicts: work.verdicts, openLanes })
+      conflicts.push(...work.conflicts)
+      for (const { matchKey, key } of work.matches) matches.push({ entity: work.entity.name, matchKey, key })
+    }
+    const position = this.#cursorAfter()
+    const nothing = records.length + links.length + this.#turn.held.length + this.#turn.heldDone.length === 0
+    if (nothing && position === engine.cursor) return
+    await engine.store.commit({
+      epoch: engine.info?.epoch ?? 0,
+      cursor: { consumer: CONSUMER, position },
+      records,
+      links,
+      matches,
+      conflicts,
+      held: this.#turn.held,
+      heldDone: this.#turn.heldDone,
+    })
+    engine.cursor = position
+    engine.counters.commits++
+    engine.counters.conflicts += conflicts.length
+    this.#turn.batch.commitLinks()
+    for (const prepared of this.#turn.madeDurable) engine.waiting.madeDurable(prepared)
+  }
+
+  #openLanes(work: RecordWork): OpenLane[] | null {
+    const open: OpenLane[] = []
+    for (const lane of Object.values(work.state.lanes)) {
+      const behind = this.#turn.behind.some((one) => one.key === work.state.key && one.app === lane.app)
+      const row = openLaneOf(work.state, lane, behind)
+      if (row !== null) open.push(row)
+    }
+    const { openKeys } = this.#turn.engine
+    if (open.length === 0 && !openKeys.has(work.state.key)) return null
+    if (open.length === 0) openKeys.delete(work.state.key)
+    else openKeys.add(work.state.key)
+    return open
+  }
+
+  /** Entries that have waited in memory for long are written down, so that they do not hold the cursor back. */
+  #spill(): void {
+    const { volatile } = this.#turn.engine.waiting
+    if (volatile.size === 0) return
+    const { holdInMemoryMs } = this.#turn.engine.limits
+    const written = new Set(this.#turn.madeDurable)
+    for (const prepared of volatile) {
+      if (written.has(prepared) || (volatile.size <= VOLATILE_MAX && this.#turn.nowMs - prepared.atMs < holdInMemoryMs))
+        continue
+      const first = this.#turn.engine.waiting.first(prepared.ref)
+      const message =
+        first === undefined || first === prepared
+          ? 'a write or read of the record is under way'
+          : `waits behind entry ${first.seq} of the same record`
+      this.#turn.writeHeld(
+        prepared,
+        'lane',
+        first === undefined ? [] : [String(first.seq)],
+        first?.parkedFor ?? null,
+        message,
+      )
+    }
+  }
+
+  /** Everything up to here is decided, or stands in the held entries. */
+  #cursorAfter(): JournalPosition {
+    const written = new Set(this.#turn.madeDurable)
+    let position: number = Math.max(this.#turn.through, this.#turn.engine.taken)
+    for (const prepared of this.#turn.engine.waiting.volatile) {
+      if (!written.has(prepared) && prepared.seq <= position) position = prepared.seq - 1
+    }
+    return asJournalPosition(Math.max(position, this.#turn.engine.cursor))
+  }
+
+  /** After the commit: memory follows, and what was decided may leave. */
+  after(): void {
+    const engine = this.#turn.engine
+    engine.taken = asJournalPosition(Math.max(this.#turn.through, engine.taken))
+    for (const work of this.#turn.batch.works.values()) {
+      if (work.changed) engine.caches.records.set(work.state.key, work.state)
+      for (const verdict of work.verdicts) this.#note(work, verdict)
+      for (const binding of work.entity.bindings.values()) {
+        const lane = work.state.lanes[binding.app]
+        if (lane !== undefined) this.#track(work.state, lane, binding)
+      }
+    }
+    for (const { app, key } of this.#turn.behind) engine.markBehind(app, key)
+    this.#readUnlinked()
+    engine.dispatcher.flush()
+  }
+
+  #note(work: RecordWork, verdict: RecordWork['verdicts'][number]): void {
+    this.#turn.count(verdict.verdict)
+    if (!this.#turn.engine.observed) return
+    const { app, seq, atMs, text, paths = [] } = verdict
+    const nativeId = work.state.lanes[app]?.nativeId ?? null
+    this.#events.push({
+      atMs,
+      seq,
+      entity: work.state.entity,
+      key: work.state.key,
+      app,
+      nativeId,
+      verdict: verdict.verdict,
+      text,
+      paths,
+    })
+  }
+
+  /** Brings the in-memory latch, the due queue and the dispatcher in line with a lane as it is stored now. */
+  #track(record: RecordState, lane: Lane, binding: BindingModel): void {
+    const { latches, dispatcher, due, counters } = this.#turn.engine
+    const name = laneReason(record.key, lane.app)
+    if (lane.intent === null) latches.open(lane.app, record.key)
+    else if (latches.opOfLane(lane.app, record.key) !== lane.intent.op) {
+      latches.close(
+        lane.app,
+        lane.object,
+        lane.intent.kind === 'create' ? null : lane.nativeId,
+        record.key,
+        lane.intent.op,
+      )
+    }
+    const flight = laneKey(record.key, lane.app)
+    if (dispatcher.isInFlight(flight)) return
+    if (lane.reading !== null) {
+      if (lane.reading.notBeforeMs > this.#turn.nowMs) return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
+      due.delete(name)
+      if (lane.nativeId !== null) dispatcher.read(flight, lane.app, lane.object, lane.nativeId, null)
+      else dispatcher.read(flight, lane.app, lane.object, '' as NativeId, record.key)
+      return
+    }
+    if (lane.intent !== null) {
+      if (lane.park !== null) return
+      if (lane.intent.notBeforeMs > this.#turn.nowMs) return this.#turn.engine.schedule(name, lane.intent.notBeforeMs)
+      due.delete(name)
+      if (lane.intent.state !== 'open' && !dispatcher.takeSlot(lane.app))
+        return this.#turn.engine.markBehind(lane.app, record.key)
+      counters.sent++
+      dispatcher.write(record, lane, lane.intent, binding)
+      return
+    }
+    if (lane.retry !== null && lane.retry.notBeforeMs > this.#turn.nowMs)
+      this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
+  }
+
+  #readUnlinked(): void {
+    const { dispatcher } = this.#turn.engine
+    for (const name of this.#turn.due) {
+      if (!name.startsWith('read:')) continue
+      const first = this.#turn.engine.waiting.first(name.slice(5))
+      if (first !== undefined) this.#turn.wantRead(first.binding, first.nativeId, first.ref)
+    }
+    for (const { binding, nativeId, ref } of this.#turn.reads)
+      dispatcher.read(readReason(ref), binding.app, binding.object, nativeId, null)
+  }
+}
+
+/** Waiting entries kept in memory before they are written down regardless of their age. */
+const VOLATILE_MAX = 2000
+
+/** One row of the cross-reference per native reference and entity: the last that the batch made. */
+function lastOfEach(links: readonly Link[]): Link[] {
+  if (links.length < 2) return [...links]
+  const last = new Map<string, Link>()
+  for (const link of links) {
+    const name = [link.app, link.object, link.nativeId, link.entity].join('\u0000')
+    last.delete(name)
+    last.set(name, link)
+  }
+  return [...last.values()]
+}

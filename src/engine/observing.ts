@@ -1,0 +1,323 @@
+import { isLostWhenUnknown } from '../deliver/plan.ts'
+import { SyncError } from '../errors/index.ts'
+import type { CanonicalKey } from '../model/ids.ts'
+import type { Lane, Link, RecordState } from '../model/record.ts'
+import { valuesEquivalent } from '../model/value.ts'
+import { type Resolution, resolve } from '../resolve/resolve.ts'
+import { observe } from './decide.ts'
+import { adoptCreate } from './evidence.ts'
+import { canonicalKeyFor } from './keys.ts'
+import type { Prepared } from './prepared.ts'
+import { emptyLane, type RecordWork } from './record-work.ts'
+
+import { at, laneReason, readReason, type Turn } from './turn.ts'
+
+/** What applications told (docs/protocol.md 3.3): each observation resolved to its record and folded, or made to wait, or set aside. */
+export class Observing {
+  readonly #turn: Turn
+
+  constructor(turn: Turn) {
+    this.#turn = turn
+  }
+
+  arrive(prepared: Prepared): void {
+    const behind = this.#turn.engine.waiting.behind(prepared)
+    for (const superseded of behind.superseded) this.#turn.done(superseded)
+    if (!behind.queued) this.observe(prepared)
+  }
+
+  /** Resolves and folds one observation, or makes it wait. */
+  observe(prepared: Prepared): void {
+    if (this.#turn.engine.waiting.first(prepared.ref) !== undefined) {
+      const behind = this.#turn.engine.waiting.behind(prepared)
+      for (const superseded of behind.superseded) this.#turn.done(superseded)
+      if (behind.queued) return
+    }
+    if (prepared.broken !== null) return this.#turn.park(prepared, prepared.broken)
+    const { binding } = prepared
+    const link = this.#turn.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
+    const openCreates = this.#openCreates(prepared)
+    const resolution = resolve(
+      {
+        binding,
+        kind: prepared.kind,
+        token: prepared.token,
+        isRead: prepared.begunAfter !== null,
+        correlationId: prepared.correlationId,
+        matchKey: prepared.matchKey,
+      },
+      {
+        link,
+        correlated: prepared.correlationId === undefined ? undefined : this.#turn.batch.state(prepared.correlationId),
+        matched: this.#matched(prepared),
+        openCreates,
+      },
+    )
+    this.#follow(prepared, resolution, link)
+  }
+
+  #openCreates(prepared: Prepared): readonly CanonicalKey[] {
+    const { binding } = prepared
+    if (binding.capabilities.correlation) return NONE
+    const open = this.#turn.engine.latches.openCreates(binding.app, binding.object)
+    if (open.size === 0) return NONE
+    const keys = prepared.holdKeys === null ? [...open] : prepared.holdKeys.filter((key) => open.has(key))
+    return keys.filter((key) => {
+      const record = this.#turn.batch.state(key)
+      const lane = record?.lanes[binding.app]
+      return record === undefined || (lane?.intent?.kind === 'create' && lane.park === null)
+    })
+  }
+
+  #matched(prepared: Prepared): RecordState | undefined {
+    if (prepared.matchKey === null) return undefined
+    const key = this.#turn.batch.matched(prepared.entity.name, prepared.matchKey)
+    return key === null ? undefined : this.#turn.batch.state(key)
+  }
+
+  #follow(prepared: Prepared, resolution: Resolution, link: Link | undefined): void {
+    switch (resolution.to) {
+      case 'record':
+        return this.#observeLinked(prepared, resolution.key)
+      case 'link':
+        return this.#observeUnlinked(prepared, resolution.key, resolution.why, resolution.incarnation)
+      case 'new':
+        if (this.#adoptByState(prepared)) return
+        return this.#observeNew(prepared, resolution.incarnation)
+      case 'hold':
+        if (this.#adoptByState(prepared)) return
+        prepared.holdKeys = resolution.keys
+        return this.#turn.hold(
+          prepared,
+          resolution.keys.map((key) => laneReason(key, prepared.binding.app)),
+          'creates',
+          resolution.keys,
+          'one of our creates may have made it',
+        )
+      case 'read':
+        this.#turn.wantRead(prepared.binding, prepared.nativeId, prepared.ref)
+        return this.#turn.hold(prepared, [readReason(prepared.ref)], 'read', [prepared.ref], 'the record is being read')
+      case 'tombstone':
+        this.#turn.batch.addLink(tombstoneOf(prepared, link))
+        this.#turn.count('tombstone')
+        return this.#turn.done(prepared)
+      case 'drop':
+        this.#sayDropped(prepared, link, resolution.why)
+        return this.#turn.done(prepared)
+      case 'ambiguous': {
+        const { app } = prepared.binding
+        const other = this.#turn.batch.state(resolution.key)?.lanes[app]?.nativeId
+        return this.#turn.park(
+          prepared,
+          new SyncError(
+            'resolve.ambiguous',
+            `${app}:${prepared.nativeId} matches ${prepared.entity.name} ${resolution.key}, which is ${app}:${other} already. Delete one of the two in ${app}, or change its ${prepared.entity.match?.join(', ')}.`,
+          ),
+        )
+      }
+    }
+  }
+
+  /**
+   * In an application that can neither take an idempotency key nor keep a correlation id, a record that is exactly what a create of unknown outcome would have
+   * made is taken to be it (hazard 4: hold, then match by fingerprint, else a person).
+   */
+  #adoptByState(prepared: Prepared): boolean {
+    const { binding, image } = prepared
+    if (image === null || !isLostWhenUnknown(binding)) return false
+    for (const key of this.#turn.engine.latches.openCreates(binding.app, binding.object)) {
+      const work = this.#turn.batch.work(key)
+      const lane = work?.lane(binding)
+      const intent = lane?.intent
+      if (work === undefined || lane === undefined || intent?.kind !== 'create' || intent.state !== 'unknown') continue
+      if (!Object.entries(intent.native).every(([path, value]) => valuesEquivalent(image[path], value))) continue
+      const seen = {
+        ...at(prepared),
+        image,
+        token: prepared.token,
+        sourceTimeMs: prepared.sourceTimeMs,
+        isRead: prepared.begunAfter !== null,
+      }
+      return this.#turn.guarded(prepared, () => {
+        adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
+        this.#turn.linked(work, binding, prepared.nativeId)
+        this.#turn.laneFreed(work, binding)
+        this.#turn.done(prepared)
+      })
+    }
+    return false
+  }
+
+  #sayDropped(prepared: Prepared, link: Link | undefined, why: string): void {
+    const work = link?.key == null ? undefined : this.#turn.batch.work(link.key)
+    const name = prepared.kind === 'deleted' ? 'echo' : 'stale'
+    if (work === undefined) this.#turn.count(name)
+    else work.say(prepared, prepared.binding.app, name, `${prepared.binding.app}:${prepared.nativeId}: ${why}`)
+  }
+
+  #observeLinked(prepared: Prepared, key: CanonicalKey): void {
+    const { binding } = prepared
+    const work = this.#turn.batch.work(key)
+    if (work === undefined) {
+      return this.#turn.park(
+        prepared,
+        new SyncError('internal.bug', `${binding.app}:${prepared.nativeId} is linked to ${key}, which does not exist`),
+      )
+    }
+    const lane = work.lane(binding)
+    if (prepared.begunAfter !== null && prepared.seq <= lane.readSeq) return this.#turn.done(prepared)
+    if (lane.intent === null && prepared.kind === 'hint') return this.#hint(work, prepared, lane)
+    if (lane.intent !== null || lane.reading !== null) {
+      this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
+      return
+    }
+    this.#fold(work, prepared)
+  }
+
+  /** Something happened there: one read begun from now on answers it, and every hint until then. */
+  #hint(work: RecordWork, prepared: Prepared, lane: Lane): void {
+    const { token } = prepared.binding.capabilities
+    const known = lane.own.every((own) => own.token !== lane.token || own.renditionSeen)
+    if (token === 'T1' && known && prepared.token !== undefined && prepared.token === lane.token) {
+      work.say(prepared, lane.app, 'echo', `${lane.app} notifies of version ${lane.token}, which is known`)
+      return this.#turn.done(prepared)
+    }
+    const reading = lane.reading ?? { why: 'hint' as const, afterSeq: prepared.seq, notBeforeMs: 0, tries: 0 }
+    work.setLane({ ...lane, reading: { ...reading, afterSeq: prepared.seq } })
+    if (lane.reading === null)
+      work.say(prepared, lane.app, 'hint', `${lane.app} says that something changed; it is read`)
+    this.#turn.done(prepared)
+  }
+
+  /** Folds into an idle, linked lane. */
+  #fold(work: RecordWork, prepared: Prepared): void {
+    this.#turn.guarded(prepared, () => {
+      observe(
+        work,
+        prepared.binding,
+        {
+          ...at(prepared),
+          image: prepared.image,
+          token: prepared.token,
+          sourceTimeMs: prepared.sourceTimeMs,
+          isRead: prepared.begunAfter !== null,
+        },
+        this.#turn.batch,
+      )
+      this.#turn.received(work)
+      this.#turn.done(prepared)
+    })
+  }
+
+  #observeUnlinked(prepared: Prepared, key: CanonicalKey, why: 'correlation' | 'match', incarnation: number): void {
+    const { binding } = prepared
+    const work = this.#turn.batch.work(key)
+    if (work === undefined)
+      return this.#turn.park(prepared, new SyncError('internal.bug', `${key} was resolved but is not loaded`))
+    const lane = work.lane(binding)
+    const seen = {
+      ...at(prepared),
+      image: prepared.image,
+      token: prepared.token,
+      sourceTimeMs: prepared.sourceTimeMs,
+      isRead: prepared.begunAfter !== null,
+    }
+    if (lane.intent !== null) {
+      const replyWillTell = lane.intent.state === 'open' || binding.capabilities.idempotency !== 'none'
+      if (replyWillTell || lane.intent.kind !== 'create') {
+        this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
+        return
+      }
+      this.#turn.guarded(prepared, () => {
+        adoptCreate(
+          work,
+          binding,
+          lane,
+          lane.intent as NonNullable<Lane['intent']>,
+          prepared.nativeId,
+          seen,
+          this.#turn.batch,
+        )
+        this.#turn.linked(work, binding, prepared.nativeId)
+        this.#turn.laneFreed(work, binding)
+        this.#turn.done(prepared)
+      })
+      return
+    }
+    this.#turn.guarded(prepared, () => {
+      this.#linkLane(work, prepared, incarnation)
+      work.say(
+        prepared,
+        binding.app,
+        'linked',
+        why === 'match'
+          ? `${binding.app}:${prepared.nativeId} is the same ${prepared.entity.name}: equal ${prepared.entity.match?.join(', ')}`
+          : `${binding.app}:${prepared.nativeId} bears our correlation id`,
+      )
+      if (prepared.kind === 'hint') this.#hint(work, prepared, work.lane(binding))
+      else observe(work, binding, seen, this.#turn.batch)
+      this.#turn.received(work)
+      this.#turn.linked(work, binding, prepared.nativeId)
+      this.#turn.done(prepared)
+    })
+  }
+
+  #observeNew(prepared: Prepared, incarnation: number): void {
+    const { binding, entity } = prepared
+    if (!binding.adoptHere) {
+      this.#turn.count('unchanged')
+      return this.#turn.done(prepared)
+    }
+    const key = canonicalKeyFor(this.#turn.engine.info?.instanceId ?? '', entity.name, prepared.seq, prepared.atMs)
+    const work = this.#turn.batch.create(entity, key)
+    const folded = this.#turn.guarded(prepared, () => {
+      this.#linkLane(work, prepared, incarnation)
+      work.say(prepared, binding.app, 'created', `${binding.app}:${prepared.nativeId} is new`)
+      observe(
+        work,
+        binding,
+        {
+          ...at(prepared),
+          image: prepared.image,
+          token: prepared.token,
+          sourceTimeMs: prepared.sourceTimeMs,
+          isRead: prepared.begunAfter !== null,
+        },
+        this.#turn.batch,
+      )
+      if (prepared.matchKey !== null) {
+        work.state = { ...work.state, matchKey: prepared.matchKey }
+        work.matches.push({ matchKey: prepared.matchKey, key })
+        this.#turn.batch.setMatch(entity.name, prepared.matchKey, key)
+      }
+      this.#turn.received(work)
+      this.#turn.linked(work, binding, prepared.nativeId)
+      this.#turn.done(prepared)
+    })
+    if (!folded) this.#turn.batch.undo(key)
+  }
+
+  #linkLane(work: RecordWork, prepared: Prepared, incarnation: number): void {
+    const { binding, nativeId } = prepared
+    const before = work.lane(binding)
+    work.setLane({ ...emptyLane(binding), nativeId, incarnation, nextOp: before.nextOp, own: before.own })
+    work.link(binding, nativeId, incarnation, prepared)
+  }
+}
+
+const NONE: readonly CanonicalKey[] = []
+
+function tombstoneOf(prepared: Prepared, link: Link | undefined): Link {
+  const { binding, nativeId, token, atMs } = prepared
+  return {
+    app: binding.app,
+    object: binding.object,
+    nativeId,
+    entity: binding.entity,
+    key: null,
+    incarnation: link?.incarnation ?? 0,
+    state: 'tombstone',
+    token: token ?? null,
+    atMs,
+  }
+}

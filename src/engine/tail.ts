@@ -1,0 +1,50 @@
+import type { JournalEntry } from '../model/change.ts'
+import { asJournalPosition, type JournalPosition } from '../model/ids.ts'
+import type { Journal } from '../ports/journal.ts'
+
+/**
+ * The journal's newest entries, kept in memory ahead of the fold in journal order, without gaps. What does not fit, or came while there was a gap, is read back from
+ * the journal when its turn comes.
+ */
+export class Tail {
+  readonly #journal: Journal
+  readonly #max: number
+  #entries: JournalEntry[] = []
+  /** The next position that belongs at the end. */
+  #nextSeq = 1
+
+  constructor(journal: Journal, max: number) {
+    this.#journal = journal
+    this.#max = max
+  }
+
+  get length(): number {
+    return this.#entries.length
+  }
+
+  /** Nothing is left to take, in memory or in the journal. */
+  get isEmpty(): boolean {
+    return this.#entries.length === 0 && this.#nextSeq > this.#journal.last()
+  }
+
+  /** Forgets what is in memory and goes on after `position`. */
+  restart(position: JournalPosition): void {
+    this.#entries = []
+    this.#nextSeq = position + 1
+  }
+
+  push(entry: JournalEntry): void {
+    if (entry.seq !== this.#nextSeq || this.#entries.length >= this.#max) return
+    this.#entries.push(entry)
+    this.#nextSeq = entry.seq + 1
+  }
+
+  /** Up to `max` entries in order; from the journal when memory has none. */
+  async take(max: number): Promise<JournalEntry[]> {
+    if (this.#entries.length === 0 && this.#nextSeq <= this.#journal.last()) {
+      const entries = await this.#journal.read(asJournalPosition(this.#nextSeq - 1), max)
+      if (this.#entries.length === 0) for (const entry of entries) this.push(entry)
+    }
+    return this.#entries.splice(0, max)
+  }
+}

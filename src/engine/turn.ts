@@ -1,0 +1,174 @@
+import { SyncError } from '../errors/index.ts'
+import { MissingReference } from '../merge/references.ts'
+import type { BindingModel } from '../model/entity.ts'
+import { type AppId, type CanonicalKey, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
+import type { HeldEntry } from '../model/record.ts'
+import { Batch } from './batch.ts'
+import type { Engine } from './engine.ts'
+import { type Prepared, refOf } from './prepared.ts'
+import type { At, RecordWork } from './record-work.ts'
+
+/** Names under which the due queue and the waiting room know what they wait for. */
+export const laneReason = (key: CanonicalKey, app: AppId): string => 'lane:' + laneKey(key, app)
+export const linkReason = (ref: string): string => 'link:' + ref
+export const readReason = (ref: string): string => 'read:' + ref
+
+/** What one turn of the loop collects while it decides: shared by its three strides (observing, answers, committing). */
+export class Turn {
+  readonly engine: Engine
+  readonly batch: Batch
+  readonly nowMs: number
+  /** The newest journal entry of this turn. */
+  readonly through: JournalPosition
+  /** Names that the due queue gave out. */
+  readonly due: readonly string[]
+  readonly held: HeldEntry[] = []
+  readonly madeDurable: Prepared[] = []
+  readonly heldDone: { seq: JournalPosition; entity: Prepared['entity']['name'] }[] = []
+  /** Lanes whose state was read in this turn. */
+  readonly fresh = new Set<string>()
+  /** Lanes that need a write and found no free slot. */
+  readonly behind: { app: AppId; key: CanonicalKey }[] = []
+  /** Reads of records that are not linked yet. */
+  readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
+
+  constructor(engine: Engine, through: JournalPosition, due: readonly string[]) {
+    this.engine = engine
+    this.batch = new Batch(engine.model, engine.store, engine.caches)
+    this.nowMs = engine.clock.nowMs()
+    this.through = through
+    this.due = due
+  }
+
+  done(prepared: Prepared): void {
+    const heldNow = this.madeDurable.lastIndexOf(prepared)
+    if (heldNow >= 0) {
+      // Held and finished in one batch: the row is not written at all.
+      this.madeDurable.splice(heldNow, 1)
+      this.held.splice(
+        this.held.findLastIndex((held) => held.seq === prepared.seq && held.entity === prepared.entity.name),
+        1,
+      )
+    }
+    if (prepared.durable) this.heldDone.push({ seq: prepared.seq, entity: prepared.entity.name })
+  }
+
+  received(work: RecordWork): void {
+    if (work.state.headSeq !== work.stored?.headSeq) this.engine.receivedAt.set(work.state.key, this.nowMs)
+  }
+
+  /** Runs a fold; what cannot be translated yet waits, what cannot be folded at all is parked. */
+  guarded(prepared: Prepared, fold: () => void): boolean {
+    try {
+      fold()
+      return true
+    } catch (error) {
+      if (error instanceof MissingReference) this.awaitReference(prepared, error)
+      else this.park(prepared, SyncError.from(error))
+      return false
+    }
+  }
+
+  awaitReference(prepared: Prepared, missing: MissingReference): void {
+    const binding = this.engine.model.entities.get(missing.entity)?.bindings.get(prepared.binding.app)
+    if (binding === undefined) {
+      return this.park(
+        prepared,
+        new SyncError(
+          'resolve.reference-missing',
+          `${prepared.binding.app}:${prepared.nativeId} refers to ${missing.entity} ${missing.nativeId}, but ${missing.entity} is not mapped in ${prepared.binding.app}`,
+        ),
+      )
+    }
+    const ref = refOf(binding, missing.nativeId)
+    if (binding.capabilities.read !== 'R0') this.wantRead(binding, missing.nativeId, ref)
+    this.hold(
+      prepared,
+      [linkReason(ref)],
+      'reference',
+      [`${missing.entity}:${missing.nativeId}`],
+      `refers to ${missing.entity} ${missing.nativeId}, which has not arrived`,
+    )
+  }
+
+  /** A native id has become known: visible to the batch, and to whoever waited for it. */
+  linked(work: RecordWork, binding: BindingModel, nativeId: NativeId): void {
+    this.engine.waiting.release(linkReason(refOf(binding, nativeId)))
+    const waiters = this.engine.linkWaiters.get(laneKey(work.state.key, binding.app))
+    if (waiters === undefined) return
+    this.engine.linkWaiters.delete(laneKey(work.state.key, binding.app))
+    for (const key of waiters) this.engine.replan.add(key)
+  }
+
+  /** Whoever waited for this lane goes on, once nothing of ours is outstanding on it. */
+  laneFreed(work: RecordWork, binding: BindingModel): void {
+    const lane = work.lane(binding)
+    if (lane.intent === null && lane.reading === null)
+      this.engine.waiting.release(laneReason(work.state.key, binding.app))
+  }
+
+  wantRead(binding: BindingModel, nativeId: NativeId, ref: string): void {
+    this.reads.push({ binding, nativeId, ref })
+  }
+
+  /** Makes an entry wait for something that may take long: it is written down, so that the cursor can move on. */
+  hold(
+    prepared: Prepared,
+    reasons: readonly string[],
+    waitsOn: HeldEntry['waitsOn'],
+    waitsFor: readonly string[],
+    message: string,
+  ): void {
+    if (!prepared.durable) this.writeHeld(prepared, waitsOn, waitsFor, null, message)
+    this.engine.waiting.wait(prepared, reasons, waitsOn === 'reference' ? 'replaceable' : 'queued')
+    this.count('held')
+  }
+
+  writeHeld(
+    prepared: Prepared,
+    waitsOn: HeldEntry['waitsOn'],
+    waitsFor: readonly string[],
+    code: string | null,
+    message: string,
+  ): void {
+    const { binding, entry, seq, nativeId, atMs } = prepared
+    this.held.push({
+      seq,
+      app: binding.app,
+      object: binding.object,
+      nativeId,
+      entity: binding.entity,
+      waitsOn,
+      waitsFor,
+      code,
+      message,
+      sinceMs: atMs,
+      entry,
+    })
+    this.madeDurable.push(prepared)
+  }
+
+  /** Sets an entry that cannot be folded aside, visibly: a newer full image supersedes it, a person can replay it. */
+  park(prepared: Prepared, reason: SyncError): void {
+    if (reason.handling === 'bug')
+      this.engine.log.log('error', reason.message, {
+        code: reason.code,
+        cause: reason.cause instanceof Error ? reason.cause.stack : undefined,
+      })
+    prepared.parkedFor = reason.code
+    this.writeHeld(prepared, 'operator', [], reason.code, reason.message)
+    this.engine.waiting.wait(prepared, ['operator'], 'parked')
+    const { binding } = prepared
+    const link = this.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
+    const work = link?.state === 'live' && link.key !== null ? this.batch.work(link.key) : undefined
+    if (work === undefined) this.count('parked')
+    else work.say(prepared, binding.app, 'parked', reason.message)
+  }
+
+  count(name: string): void {
+    this.engine.verdicts[name] = (this.engine.verdicts[name] ?? 0) + 1
+  }
+}
+
+/** The journal place of an entry. */
+export const at = (prepared: Prepared): At => ({ seq: prepared.seq, atMs: prepared.atMs })
