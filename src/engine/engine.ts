@@ -74,7 +74,7 @@ export class Engine {
   readonly latency = new Samples()
   readonly exposure = new Map<AppId, Samples>()
   /** When the newest unconfirmed change of a record was received (wall ms), for the latency figure only. */
-  readonly receivedAt = new LRUCache<CanonicalKey, number>({ max: 20_000 })
+  readonly receivedAt: LRUCache<CanonicalKey, number>
   info: StoreInfo | undefined
   /** Journal position up to which everything is decided or stands in the held entries. */
   cursor = asJournalPosition(0)
@@ -115,6 +115,7 @@ export class Engine {
     this.log = options.log
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#connectors = options.connectors
+    this.receivedAt = new LRUCache({ max: this.limits.recordsCached })
     this.#tail = new Tail(options.journal, this.limits.tailMax)
     this.caches = {
       records: new LRUCache<CanonicalKey, RecordState>({ max: this.limits.recordsCached }),

@@ -112,7 +112,7 @@ export class SimConnector implements Connector, Source, Target {
     if (!this.#life.passes('before read')) return never()
     this.#world.readsAfterQuiet += this.#world.isQuiet ? 1 : 0
     if (this.#world.readsAfterQuiet > IDLE_READS_MAX)
-      this.#world.fail('V2', `${this.app} is read again and again, although everything has come to rest`)
+      this.#world.fail('busy', `${this.app} is read again and again, although everything has come to rest`)
     let capturedSeq = 0
     return this.#call(
       this.#node.network.fate('read'),

@@ -133,7 +133,7 @@ class Run {
 
   #isBroken(): boolean {
     if (this.#world.clock.events > EVENTS_MAX)
-      this.#world.fail('V2', `the hub is still busy after ${EVENTS_MAX} events: it turns in a circle`)
+      this.#world.fail('busy', `the hub is still busy after ${EVENTS_MAX} events: it turns in a circle`)
     return this.#world.violation !== null
   }
 

@@ -39,6 +39,8 @@ function checkLane(
   lane: Lane | undefined,
 ): string | null {
   const nativeId = lane?.nativeId ?? null
+  // What its application told and cannot be folded (it refers to a record that a person has to decide on) keeps a lane from being written.
+  if (end.held.some((entry) => entry.app === info.app && entry.nativeId === nativeId)) return null
   const live = nativeId === null ? undefined : oracle.live.get(`${info.app} ${object.object} ${nativeId}`)?.version
   if (state.deleted) return live === undefined ? null : `deleted, but ${info.app} still has ${nativeId}`
   if (live === undefined)
