@@ -59,7 +59,8 @@ class Collector {
     if (added) this.#take(path, presence)
     for (const { field } of fields) {
       const cell = this.record.head[`${path}.${field}`]
-      if (cell !== undefined && (added || !valuesEqual(cell.value, this.sent[`${path}.${field}`]))) this.#take(`${path}.${field}`, cell)
+      if (cell !== undefined && (added || !valuesEqual(cell.value, this.sent[`${path}.${field}`])))
+        this.#take(`${path}.${field}`, cell)
     }
   }
 
@@ -104,7 +105,8 @@ export function encodePatch(
     for (const name in encoded) native[prefix + name] = encoded[name] as Value
   }
   for (const mapping of binding.fields) {
-    if (mapping.encode !== null && mapping.direction !== 'in' && mapping.field in patch) put(mapping, '', patch[mapping.field] as Value)
+    if (mapping.encode !== null && mapping.direction !== 'in' && mapping.field in patch)
+      put(mapping, '', patch[mapping.field] as Value)
   }
   for (const part of binding.parts) {
     const prefix = part.part + '['
@@ -124,7 +126,12 @@ export function encodePatch(
   return missing === undefined ? { native } : { missing }
 }
 
-function encodeValue(binding: BindingModel, mapping: FieldMapping, prefix: Path, value: Value): Readonly<Record<string, Value>> {
+function encodeValue(
+  binding: BindingModel,
+  mapping: FieldMapping,
+  prefix: Path,
+  value: Value,
+): Readonly<Record<string, Value>> {
   try {
     return (mapping.encode as NonNullable<FieldMapping['encode']>)(value)
   } catch (error) {

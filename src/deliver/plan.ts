@@ -13,6 +13,8 @@ export interface PlanContext {
   /** Whether a write to this application may start now; called only when one is needed. */
   readonly takeSlot: (app: AppId) => boolean
   readonly nativeOf: (app: AppId, key: CanonicalKey) => NativeId | undefined
+  /** Whether a referred record was deleted in this application, so that waiting for it is in vain. */
+  readonly isGone: (app: AppId, key: CanonicalKey) => boolean
   /** Something that the application told of this record could not be folded yet: writing now would be based on a state that is known to be old. */
   readonly blocked: boolean
   /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
@@ -40,16 +42,26 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, lane, kind === 'create')
   if (kind === null || need === null) return { lane: inStep(lane), next: 'idle' }
   const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
-  if (lane.park !== null && lane.park.headSeq >= record.headSeq) return { lane: settled, next: 'idle' }
+  if (lane.park !== null && lane.waitsFor === null && lane.park.headSeq >= record.headSeq)
+    return { lane: settled, next: 'idle' }
   if (kind === 'delete') return start(settled, binding, context, kind, need, {}, record)
-  if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head))) return { lane: settled, next: 'waiting' }
+  if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head)))
+    return { lane: settled, next: 'waiting' }
   const encoded = encodePatch(binding, need.patch, context.nativeOf)
   if ('missing' in encoded) {
     const sinceMs = lane.waitsFor?.key === encoded.missing.key ? lane.waitsFor.sinceMs : context.nowMs
-    return { lane: { ...lane, waitsFor: { ...encoded.missing, sinceMs } }, next: 'waiting' }
+    const waitsFor = { ...encoded.missing, sinceMs }
+    if (!context.isGone(lane.app, encoded.missing.key)) return { lane: { ...lane, waitsFor }, next: 'waiting' }
+    const message = `refers to ${waitsFor.entity} ${waitsFor.key}, which was deleted in ${lane.app}. Let it refer to another, or create that one there again.`
+    const park =
+      lane.park?.message === message
+        ? lane.park
+        : { code: 'resolve.reference-missing', message, atMs: context.nowMs, headSeq: record.headSeq }
+    return { lane: { ...lane, waitsFor, park }, next: 'waiting' }
   }
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
-  if (kind === 'update' && holdsAlready(lane.image, native)) return { lane: { ...inStep(lane), sent: applySent(lane.sent, need.patch) }, next: 'idle' }
+  if (kind === 'update' && holdsAlready(lane.image, native))
+    return { lane: { ...inStep(lane), sent: applySent(lane.sent, need.patch) }, next: 'idle' }
   return start(settled, binding, context, kind, need, native, record)
 }
 
@@ -57,19 +69,29 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
  * A create of unknown outcome in an application that offers no way to find out (K0): after the fence, when its notification would have come, it is shown to a
  * person. The intent stays, so that a record which is exactly what it would have made is still recognised.
  */
-function parkLostCreate(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel, context: PlanContext): Lane {
-  const lost = intent.kind === 'create' && intent.state === 'unknown' && lane.reading === null && isLostWhenUnknown(binding)
+function parkLostCreate(
+  record: RecordState,
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  context: PlanContext,
+): Lane {
+  const lost =
+    intent.kind === 'create' && intent.state === 'unknown' && lane.reading === null && isLostWhenUnknown(binding)
   if (!lost || lane.park !== null || intent.notBeforeMs > context.nowMs) return lane
   const message = `${lane.app} may or may not have created it, and offers no way to find out. Look there: if it is missing, release this lane; if it is there, its next change links it.`
   return { ...lane, park: { code: 'target.create-unknown', message, atMs: context.nowMs, headSeq: record.headSeq } }
 }
 
 /** Neither an idempotency key nor a search by correlation id: a create in doubt cannot be resolved by asking. */
-export const isLostWhenUnknown = (binding: BindingModel): boolean => binding.capabilities.idempotency === 'none' && binding.capabilities.create === 'K0'
+export const isLostWhenUnknown = (binding: BindingModel): boolean =>
+  binding.capabilities.idempotency === 'none' && binding.capabilities.create === 'K0'
 
 /** Nothing is needed, so nothing is waited for, tried again or set aside. */
 function inStep(lane: Lane): Lane {
-  return lane.waitsFor === null && lane.retry === null && lane.park === null ? lane : { ...lane, waitsFor: null, retry: null, park: null }
+  return lane.waitsFor === null && lane.retry === null && lane.park === null
+    ? lane
+    : { ...lane, waitsFor: null, retry: null, park: null }
 }
 
 const NO_NEED: Need = { patch: {}, root: 0 as JournalPosition, hops: 0 }
@@ -97,7 +119,15 @@ export function applySent(sent: Lane['sent'], patch: Readonly<Record<Path, Value
   return next
 }
 
-function start(lane: Lane, binding: BindingModel, context: PlanContext, kind: Intent['kind'], need: Need, native: Image, record: RecordState): Plan {
+function start(
+  lane: Lane,
+  binding: BindingModel,
+  context: PlanContext,
+  kind: Intent['kind'],
+  need: Need,
+  native: Image,
+  record: RecordState,
+): Plan {
   const { nowMs, seq } = context
   if (lane.retry !== null && lane.retry.notBeforeMs > nowMs) return { lane, next: 'waiting' }
   if (kind !== 'create' && !context.fresh && (isBlind(binding) || lacksToken(lane, binding))) {

@@ -1,7 +1,14 @@
 import type { Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import type { JournalPosition, NativeId, Token } from '../model/ids.ts'
-import { type Intent, type Lane, OWN_WRITES_MAX, type OwnWrite, type RecordState, type VerdictName } from '../model/record.ts'
+import {
+  type Intent,
+  type Lane,
+  OWN_WRITES_MAX,
+  type OwnWrite,
+  type RecordState,
+  type VerdictName,
+} from '../model/record.ts'
 import type { Fields, Image, NativeRecord, Path, Value } from '../model/value.ts'
 import { retryDelayMs } from './backoff.ts'
 import { applySent, isBlind } from './plan.ts'
@@ -27,7 +34,14 @@ export interface Settled {
 }
 
 /** Takes the outcome of the open write (docs/protocol.md step 14). Pure; the lane must hold the intent that the outcome names. */
-export function settleOutcome(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel, outcome: Outcome, context: SettleContext): Settled {
+export function settleOutcome(
+  record: RecordState,
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  outcome: Outcome,
+  context: SettleContext,
+): Settled {
   switch (outcome.result) {
     case 'applied':
       return applied(lane, intent, binding, outcome, context)
@@ -38,7 +52,15 @@ export function settleOutcome(record: RecordState, lane: Lane, intent: Intent, b
     case 'refused':
       return refused(record, lane, intent, outcome, context)
     case 'unknown':
-      return unknown(record, lane, intent, binding, outcome.code ?? 'target.unknown', outcome.message ?? 'no answer', context)
+      return unknown(
+        record,
+        lane,
+        intent,
+        binding,
+        outcome.code ?? 'target.unknown',
+        outcome.message ?? 'no answer',
+        context,
+      )
   }
 }
 
@@ -49,13 +71,23 @@ function applied(lane: Lane, intent: Intent, binding: BindingModel, outcome: Out
   const nativeId = outcome.nativeId ?? lane.nativeId
   if (nativeId === null) {
     const message = `${lane.app} took the create ${intent.op}, but its reply names no id. Check \`id\` in the binding, then release.`
-    return { lane: parked(closed(lane), 'target.reply-invalid', message, intent.root, context), verdict: 'parked', text: message }
+    return {
+      lane: parked(closed(lane), 'target.reply-invalid', message, intent.root, context),
+      verdict: 'parked',
+      text: message,
+    }
   }
   const after = holding(lane, intent, binding, nativeId, outcome.token ?? null, context)
   const linked = intent.kind === 'create' ? { linked: nativeId } : {}
   const text = `${intent.kind}d in ${lane.app} by ${intent.op}${outcome.token === undefined ? '' : `, version ${outcome.token}`}`
   if (outcome.record !== undefined) {
-    return { lane: closed(after), verdict: 'applied', text, fold: { record: outcome.record, how: 'exact', intent }, ...linked }
+    return {
+      lane: closed(after),
+      verdict: 'applied',
+      text,
+      fold: { record: outcome.record, how: 'exact', intent },
+      ...linked,
+    }
   }
   if (!isBlind(binding)) return { lane: closed(after), verdict: 'applied', text, ...linked }
   const readback: Lane = {
@@ -67,7 +99,14 @@ function applied(lane: Lane, intent: Intent, binding: BindingModel, outcome: Out
 }
 
 /** The lane once the application is known to hold a patch of ours. */
-export function holding(lane: Lane, intent: Intent, binding: BindingModel, nativeId: NativeId, token: Token | null, context: SettleContext): Lane {
+export function holding(
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  nativeId: NativeId,
+  token: Token | null,
+  context: SettleContext,
+): Lane {
   const own: OwnWrite = {
     op: intent.op,
     token,
@@ -106,26 +145,46 @@ export function afterPatch(binding: BindingModel, image: Image, native: Image): 
 const closed = (lane: Lane): Lane => ({ ...lane, intent: null, retry: null, park: null })
 
 /** The patch as the own write that a fold subtracts. */
-export const ownPatch = (intent: Intent): { readonly patch: Fields; readonly native: Image } => ({ patch: intent.patch, native: intent.native })
+export const ownPatch = (intent: Intent): { readonly patch: Fields; readonly native: Image } => ({
+  patch: intent.patch,
+  native: intent.native,
+})
 
 function conflict(lane: Lane, intent: Intent, binding: BindingModel, context: SettleContext): Settled {
   const reading = (why: 'conflict' | 'unknown') => ({ why, afterSeq: context.seq, notBeforeMs: 0, tries: 0 })
-  if (intent.kind === 'create') return retryLater(lane, intent, 'target.unavailable', 'a create was refused by a condition', undefined, context)
+  if (intent.kind === 'create')
+    return retryLater(lane, intent, 'target.unavailable', 'a create was refused by a condition', undefined, context)
   if (binding.capabilities.read === 'R0') {
-    return retryLater(lane, intent, 'target.unavailable', `${lane.app} holds another version than the one we know; waiting for its notification`, undefined, context)
+    return retryLater(
+      lane,
+      intent,
+      'target.unavailable',
+      `${lane.app} holds another version than the one we know; waiting for its notification`,
+      undefined,
+      context,
+    )
   }
   const text = `${lane.app} holds a newer version than ${intent.baseToken ?? 'the one we know'}: read it, fold it, decide again`
   if (intent.state === 'unknown' || intent.tries > 0) {
-    return { lane: { ...lane, intent: { ...intent, state: 'unknown', baseToken: null }, reading: reading('unknown') }, verdict: 'refused', text }
+    return {
+      lane: { ...lane, intent: { ...intent, state: 'unknown', baseToken: null }, reading: reading('unknown') },
+      verdict: 'refused',
+      text,
+    }
   }
   return { lane: { ...lane, intent: null, reading: reading('conflict') }, verdict: 'refused', text }
 }
 
 function gone(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome, context: SettleContext): Settled {
-  if (intent.kind === 'delete') return { lane: closed(lane), verdict: 'applied', text: `${lane.app} had deleted it already`, gone: 'ours' }
+  if (intent.kind === 'delete')
+    return { lane: closed(lane), verdict: 'applied', text: `${lane.app} had deleted it already`, gone: 'ours' }
   if (intent.kind === 'create') {
     const message = `${lane.app} answered "not found" to a create: ${outcome.message ?? 'check the path of the binding'}`
-    return { lane: parked({ ...lane, intent: null }, 'target.rejected', message, record.headSeq, context), verdict: 'parked', text: message }
+    return {
+      lane: parked({ ...lane, intent: null }, 'target.rejected', message, record.headSeq, context),
+      verdict: 'parked',
+      text: message,
+    }
   }
   return {
     lane: { ...lane, intent: null, reading: { why: 'gone', afterSeq: context.seq, notBeforeMs: 0, tries: 0 } },
@@ -139,41 +198,83 @@ function refused(record: RecordState, lane: Lane, intent: Intent, outcome: Outco
   const message = outcome.message ?? 'refused'
   if (outcome.handling === 'park') {
     const text = `${lane.app} refused ${intent.op}: ${message}`
-    return { lane: parked({ ...lane, intent: null, retry: null }, code, text, record.headSeq, context), verdict: 'parked', text }
+    return {
+      lane: parked({ ...lane, intent: null, retry: null }, code, text, record.headSeq, context),
+      verdict: 'parked',
+      text,
+    }
   }
   return retryLater(lane, intent, code, message, outcome.retryAfterMs, context)
 }
 
 /** Certainly not applied: planned again from the newest head after a pause. A write that was in doubt before stays in doubt. */
-function retryLater(lane: Lane, intent: Intent, code: string, message: string, retryAfterMs: number | undefined, context: SettleContext): Settled {
+function retryLater(
+  lane: Lane,
+  intent: Intent,
+  code: string,
+  message: string,
+  retryAfterMs: number | undefined,
+  context: SettleContext,
+): Settled {
   const tries = (lane.retry?.tries ?? 0) + 1
   if (intent.state === 'unknown') {
     const notBeforeMs = context.nowMs + retryDelayMs(intent.tries, context.jitter, retryAfterMs)
-    return { lane: { ...lane, intent: { ...intent, tries: intent.tries + 1, notBeforeMs } }, verdict: 'retry', text: `${code}: ${message}; still in doubt, tried again` }
+    return {
+      lane: { ...lane, intent: { ...intent, tries: intent.tries + 1, notBeforeMs } },
+      verdict: 'retry',
+      text: `${code}: ${message}; still in doubt, tried again`,
+    }
   }
   // An application that cannot be reached is paced as a whole by the dispatcher; its lanes wait for that, not each for itself.
   const delayMs = code === 'target.unreachable' ? 0 : retryDelayMs(tries - 1, context.jitter, retryAfterMs)
   const retry = { tries, notBeforeMs: context.nowMs + delayMs, code, message }
-  return { lane: { ...lane, intent: null, retry }, verdict: 'retry', text: `${code}: ${message}; tried again in ${delayMs} ms` }
+  return {
+    lane: { ...lane, intent: null, retry },
+    verdict: 'retry',
+    text: `${code}: ${message}; tried again in ${delayMs} ms`,
+  }
 }
 
 /** Sets a lane aside until the head is newer than what failed, or a person releases it. */
-export function parked(lane: Lane, code: string, message: string, headSeq: JournalPosition, context: Pick<SettleContext, 'nowMs'>): Lane {
+export function parked(
+  lane: Lane,
+  code: string,
+  message: string,
+  headSeq: JournalPosition,
+  context: Pick<SettleContext, 'nowMs'>,
+): Lane {
   return { ...lane, park: { code, message, atMs: context.nowMs, headSeq } }
 }
 
 /** How an open write of unknown outcome will be resolved (docs/protocol.md step 15): by evidence, never by a timer alone. */
-export function unknown(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel, code: string, message: string, context: SettleContext): Settled {
+export function unknown(
+  record: RecordState,
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  code: string,
+  message: string,
+  context: SettleContext,
+): Settled {
   const { idempotency, create, condition, read, fenceMs } = binding.capabilities
   const delayMs = retryDelayMs(intent.tries, context.jitter, undefined)
-  const doubtful: Intent = { ...intent, state: 'unknown', tries: intent.tries + 1, notBeforeMs: context.nowMs + delayMs }
+  const doubtful: Intent = {
+    ...intent,
+    state: 'unknown',
+    tries: intent.tries + 1,
+    notBeforeMs: context.nowMs + delayMs,
+  }
   const resend = (): Settled => ({
     lane: { ...lane, intent: doubtful },
     verdict: 'unknown',
     text: `${code}: ${message}; sent again under the same idempotency key in ${delayMs} ms`,
   })
   const lookAfter = (pauseMs: number, how: string): Settled => ({
-    lane: { ...lane, intent: doubtful, reading: { why: 'unknown', afterSeq: context.seq, notBeforeMs: context.nowMs + pauseMs, tries: 0 } },
+    lane: {
+      ...lane,
+      intent: doubtful,
+      reading: { why: 'unknown', afterSeq: context.seq, notBeforeMs: context.nowMs + pauseMs, tries: 0 },
+    },
     verdict: 'unknown',
     text: `${code}: ${message}; ${how} in ${pauseMs} ms`,
   })
@@ -181,20 +282,34 @@ export function unknown(record: RecordState, lane: Lane, intent: Intent, binding
     if (idempotency !== 'none') return resend()
     if (create !== 'K0') return lookAfter(Math.max(delayMs, fenceMs), 'looked for by its correlation id')
     const waiting: Intent = { ...doubtful, notBeforeMs: context.nowMs + Math.max(delayMs, fenceMs) }
-    return { lane: { ...lane, intent: waiting }, verdict: 'unknown', text: `${code}: ${message}; ${lane.app} offers no way to ask, its notification is waited for` }
+    return {
+      lane: { ...lane, intent: waiting },
+      verdict: 'unknown',
+      text: `${code}: ${message}; ${lane.app} offers no way to ask, its notification is waited for`,
+    }
   }
   if (idempotency === 'all') return resend()
   if (read !== 'R0') return lookAfter(condition === 'C2' ? delayMs : Math.max(delayMs, fenceMs), 'read')
   if (condition === 'C2') return resend()
   const text = `${lane.app} may or may not have taken ${intent.op} (${message}), and offers neither a read nor a condition. Look there, then release.`
-  return { lane: parked({ ...lane, intent: null }, 'target.unknown', text, record.headSeq, context), verdict: 'parked', text }
+  return {
+    lane: parked({ ...lane, intent: null }, 'target.unknown', text, record.headSeq, context),
+    verdict: 'parked',
+    text,
+  }
 }
 
 /** Longest pause between two tries of a read: reads change nothing, and entries may wait behind one. */
 const READ_RETRY_CAP_MS = 30_000
 
 /** A read that failed is tried again; nothing was learnt. */
-export function readFailed(lane: Lane, reading: NonNullable<Lane['reading']>, read: ReadImage, context: SettleContext): Lane {
-  const notBeforeMs = context.nowMs + Math.min(READ_RETRY_CAP_MS, retryDelayMs(reading.tries, context.jitter, read.retryAfterMs))
+export function readFailed(
+  lane: Lane,
+  reading: NonNullable<Lane['reading']>,
+  read: ReadImage,
+  context: SettleContext,
+): Lane {
+  const notBeforeMs =
+    context.nowMs + Math.min(READ_RETRY_CAP_MS, retryDelayMs(reading.tries, context.jitter, read.retryAfterMs))
   return { ...lane, reading: { ...reading, tries: reading.tries + 1, notBeforeMs } }
 }

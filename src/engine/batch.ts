@@ -217,6 +217,16 @@ export class Batch implements References {
     return lane !== undefined && lane.exists === true ? (lane.nativeId ?? undefined) : undefined
   }
 
+  /** A record that was deleted, everywhere or in this application. */
+  isGone(app: AppId, key: CanonicalKey): boolean {
+    const record = this.state(key)
+    const lane = record?.lanes[app]
+    return (
+      record !== undefined &&
+      (record.deleted || (lane !== undefined && (lane.detached || (lane.exists === false && lane.nativeId !== null))))
+    )
+  }
+
   /** Links of the batch after its commit: they replace what the cache had. */
   commitLinks(): void {
     for (const link of this.links) {

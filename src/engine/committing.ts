@@ -55,9 +55,10 @@ export class Committing {
 
   #openLanes(work: RecordWork): OpenLane[] | null {
     const open: OpenLane[] = []
-    for (const lane of Object.values(work.state.lanes)) {
-      const behind = this.#turn.behind.some((one) => one.key === work.state.key && one.app === lane.app)
-      const row = openLaneOf(work.state, lane, behind)
+    // By binding: a record that has never been in an application has no lane there yet, and may be behind all the same.
+    for (const binding of work.entity.bindings.values()) {
+      const planned = this.#turn.planned.get(laneKey(work.state.key, binding.app)) ?? 'idle'
+      const row = openLaneOf(work.state, work.lane(binding), planned)
       if (row !== null) open.push(row)
     }
     const { openKeys } = this.#turn.engine

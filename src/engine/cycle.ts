@@ -226,9 +226,11 @@ export class Cycle {
           opPrefix,
           takeSlot: (app) => dispatcher.takeSlot(app),
           nativeOf: (app, key) => this.#turn.batch.nativeOf(app, key),
+          isGone: (app, key) => this.#turn.batch.isGone(app, key),
           blocked: this.#isBlocked(work, binding),
           fresh: this.#turn.fresh.has(laneKey(work.state.key, binding.app)),
         })
+        this.#turn.planned.set(laneKey(work.state.key, binding.app), next)
         if (next === 'behind') this.#turn.behind.push({ app: binding.app, key: work.state.key })
         if (next === 'waiting') this.#waitForLink(work, work.lane(binding))
       }

@@ -149,20 +149,13 @@ function keepPossibleReverts(work: RecordWork, intent: Intent, before: Lane, see
   for (const path in intent.patch) {
     const cell = work.state.head[path]
     const stands = work.state.lanes[before.app]?.sent[path]
-    if (
-      cell === undefined ||
-      stands === undefined ||
-      !(path in before.sent) ||
-      valuesEqual(stands, cell.value) ||
-      !valuesEqual(stands, before.sent[path])
-    )
-      continue
+    if (cell === undefined || valuesEqual(stands, cell.value) || !valuesEqual(stands, before.sent[path])) continue
     work.conflicts.push({
       key: work.state.key,
       entity: work.state.entity,
       path,
       loserApp: before.app,
-      loserValue: stands,
+      loserValue: stands ?? (path.endsWith(']') ? false : null),
       winnerApp: cell.origin.app,
       winnerValue: cell.value,
       reason: 'in-doubt',

@@ -134,7 +134,11 @@ export function emptyRecord(entity: EntityModel, key: CanonicalKey): RecordState
 }
 
 /** What a lane has outstanding, for the store's small table of open lanes; null when it is in step or has nothing to do. */
-export function openLaneOf(record: RecordState, lane: Lane, behind: boolean): OpenLane | null {
+export function openLaneOf(
+  record: RecordState,
+  lane: Lane,
+  planned: 'idle' | 'intent' | 'read' | 'behind' | 'waiting',
+): OpenLane | null {
   const row = (state: OpenLane['state'], sinceMs: number, op: OpId | null, code: string | null): OpenLane => ({
     key: record.key,
     entity: record.entity,
@@ -151,9 +155,10 @@ export function openLaneOf(record: RecordState, lane: Lane, behind: boolean): Op
   if (lane.reading !== null) return row('reading', lane.reading.notBeforeMs, null, lane.reading.why)
   if (lane.overlays.length > 0) return row('overlay', 0, lane.overlays[0]?.op ?? null, null)
   if (lane.park !== null && !lane.detached) return row('parked', lane.park.atMs, null, lane.park.code)
-  if (lane.waitsFor !== null) return row('waiting', lane.waitsFor.sinceMs, null, null)
+  if (lane.waitsFor !== null) return row('waiting', lane.waitsFor.sinceMs, null, `reference to ${lane.waitsFor.entity}`)
   if (lane.retry !== null) return row('retry', lane.retry.notBeforeMs, null, lane.retry.code)
-  return behind ? row('behind', 0, null, null) : null
+  if (planned === 'behind') return row('behind', 0, null, null)
+  return planned === 'waiting' ? row('waiting', 0, null, 'incomplete') : null
 }
 
 export const closesLatch = (open: OpenLane | null): boolean => open !== null && isLatchClosed(open.state)

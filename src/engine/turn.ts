@@ -1,3 +1,4 @@
+import type { Plan } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
 import { MissingReference } from '../merge/references.ts'
 import type { BindingModel } from '../model/entity.ts'
@@ -29,6 +30,8 @@ export class Turn {
   readonly fresh = new Set<string>()
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
+  /** What planning found for each lane of the touched records. */
+  readonly planned = new Map<string, Plan['next']>()
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
 

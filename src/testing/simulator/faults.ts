@@ -25,6 +25,10 @@ export const FAULT_RATES = {
   outage: 0.7,
   /** Store and journal take time, so that more happens meanwhile. */
   diskDelay: 1,
+  /** Per run: the hub is stopped and started again, in good order. */
+  restart: 0.3,
+  /** Per run: the hub's wall clock jumps by up to a day, forth or back. */
+  clockJump: 0.15,
   /** Per step of I/O: the hub dies. */
   crash: 0.004,
 } as const

@@ -121,6 +121,22 @@ export class SimHub implements Gate {
     )
   }
 
+  /** Stops in good order, and starts again a little later. */
+  restart(afterMs: number): void {
+    const hub = this.#process
+    if (hub === null) return
+    if (this.#world.trace.isOn) this.#world.say('hub', 'is told to stop')
+    const { clock } = this.#world
+    this.#world.underWay++
+    hub.engine.stop().then(() => {
+      this.#world.underWay--
+      if (!hub.life.isAlive) return
+      if (this.#world.trace.isOn) this.#world.say('hub', `has stopped; starts again in ${afterMs} ms`)
+      this.#bury(hub)
+      clock.timer(afterMs, () => this.start())
+    })
+  }
+
   /** Ends the run: nothing of the hub reacts any more. */
   end(): void {
     if (this.#process !== null) this.#process.life.isAlive = false
@@ -162,15 +178,20 @@ export class SimHub implements Gate {
   #die(life: Life, point: CrashPoint): void {
     const hub = this.#process
     if (hub === null || hub.life !== life) return
-    life.isAlive = false
-    this.#process = null
-    hub.engine.kill()
+    this.#bury(hub)
     for (const disk of hub.disks) disk.died()
     const { random, world } = this.#options
     const downMs = random.fork('restart ' + life.number).int(0, RESTART_MAX_MS)
     world.trace.mix(point, world.clock.monotonicMs())
     if (world.trace.isOn) world.say('hub', `DIES ${point}; starts again in ${downMs} ms`)
     world.clock.timer(downMs, () => this.start())
+  }
+
+  /** From now on nothing of this process has any effect, and whoever waited for it sees the connection break. */
+  #bury(hub: Process): void {
+    hub.life.isAlive = false
+    this.#process = null
+    hub.engine.kill()
     for (const answer of hub.waiting) answer(false)
   }
 }

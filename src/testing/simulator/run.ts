@@ -48,6 +48,7 @@ export const DEFAULT_CLASSES = ['A', 'C'] as const
 
 /** After the users have stopped, the hub must have come to rest within this time, and then stay at rest for as long. */
 const REST_MS = 10 * 60_000
+const DAY_MS = 86_400_000
 /** An ordinary run has some hundred. */
 const EVENTS_MAX = 15_000
 
@@ -116,6 +117,7 @@ class Run {
     for (const action of this.#scenario.actions) {
       clock.at(action.atMs, () => this.#users.get(action.appIndex)?.act(action))
     }
+    this.#planUpsets()
     await clock.run(this.#scenario.spanMs, () => this.#isBroken())
     for (const faults of this.#faults) faults.isActive = false
     this.#dice.isActive = false
@@ -129,6 +131,20 @@ class Run {
     }
     this.#hub.end()
     this.#judge()
+  }
+
+  /** What happens to the hub at a time of its own, not at a step of I/O. */
+  #planUpsets(): void {
+    const { clock } = this.#world
+    const upsets = this.#newFaults(new Rng(this.#scenario.seed).fork('upsets'))
+    if (upsets.hit('restart')) {
+      const afterMs = upsets.int('restart', 0, 500)
+      clock.at(upsets.int('restart', 0, this.#scenario.spanMs), () => this.#hub.restart(afterMs))
+    }
+    if (upsets.hit('clockJump')) {
+      const byMs = upsets.int('clockJump', -DAY_MS, DAY_MS)
+      clock.at(upsets.int('clockJump', 0, this.#scenario.spanMs), () => clock.jumpWall(byMs))
+    }
   }
 
   #isBroken(): boolean {

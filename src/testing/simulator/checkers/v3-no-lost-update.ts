@@ -1,4 +1,4 @@
-import { ABSENT } from '../fields.ts'
+import { ABSENT, NULL_TAINT } from '../fields.ts'
 import { type Oracle, shown, type WriteNode } from '../oracle.ts'
 
 export interface Losses {
@@ -60,13 +60,13 @@ function accountConflicts(oracle: Oracle, accounted: Set<WriteNode>): void {
   }
 }
 
-/** A deletion takes along what its application does not keep, and so could not show: as far as it was written before. */
+/** A deletion takes along what its application does not keep, and so could not show: as far as it was written before, or was emptied. */
 function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
   for (const deletion of oracle.userDeletes) {
     const object = oracle.object(deletion)
     for (const node of oracle.writes) {
-      if (node.version.record === deletion.record && node.version.seq < deletion.seq && !object.maps(node.path))
-        account(accounted, node)
+      if (node.version.record !== deletion.record || object.maps(node.path)) continue
+      if (node.version.seq < deletion.seq || node.taint === NULL_TAINT) account(accounted, node)
     }
   }
 }
