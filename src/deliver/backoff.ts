@@ -5,10 +5,14 @@ export const RETRY_FIRST_MS = 100
 
 /**
  * The pause before the next try: doubling from 100 ms to 15 min, spread by jitter in [0, 1) over its upper half; a Retry-After of the
- * application is a lower bound. Pure: the jitter is an argument.
+ * application is a lower bound, within the same cap. Pure: the jitter is an argument.
  */
 export function retryDelayMs(tries: number, jitter: number, retryAfterMs: number | undefined): number {
   const full = Math.min(RETRY_CAP_MS, RETRY_FIRST_MS * 2 ** Math.min(tries, 20))
   const spread = full / 2 + (full / 2) * jitter
-  return Math.round(Math.max(spread, retryAfterMs ?? 0))
+  return Math.round(Math.min(RETRY_CAP_MS, Math.max(spread, retryAfterMs ?? 0)))
 }
+
+/** Whether a pause that was written down as a wall-clock time is still running. No pause is longer than the cap, so a later time means that the clock was set back. */
+export const isPausing = (notBeforeMs: number, nowMs: number): boolean =>
+  notBeforeMs > nowMs && notBeforeMs - nowMs <= RETRY_CAP_MS

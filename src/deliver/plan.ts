@@ -2,6 +2,7 @@ import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
 import { type Image, type Path, type Value, valuesEqual } from '../model/value.ts'
+import { isPausing } from './backoff.ts'
 import { encodePatch, type Need, needOf } from './need.ts'
 
 export interface PlanContext {
@@ -17,6 +18,8 @@ export interface PlanContext {
   readonly isGone: (app: AppId, key: CanonicalKey) => boolean
   /** Something that the application told of this record could not be folded yet: writing now would be based on a state that is known to be old. */
   readonly blocked: boolean
+  /** The pause of this lane has run out by the monotonic clock, whatever the wall clock says. */
+  readonly isDue: boolean
   /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
   readonly fresh: boolean
 }
@@ -78,7 +81,7 @@ function parkLostCreate(
 ): Lane {
   const lost =
     intent.kind === 'create' && intent.state === 'unknown' && lane.reading === null && isLostWhenUnknown(binding)
-  if (!lost || lane.park !== null || intent.notBeforeMs > context.nowMs) return lane
+  if (!lost || lane.park !== null || (isPausing(intent.notBeforeMs, context.nowMs) && !context.isDue)) return lane
   const message = `${lane.app} may or may not have created it, and offers no way to find out. Look there: if it is missing, release this lane; if it is there, its next change links it.`
   return { ...lane, park: { code: 'target.create-unknown', message, atMs: context.nowMs, headSeq: record.headSeq } }
 }
@@ -129,7 +132,8 @@ function start(
   record: RecordState,
 ): Plan {
   const { nowMs, seq } = context
-  if (lane.retry !== null && lane.retry.notBeforeMs > nowMs) return { lane, next: 'waiting' }
+  if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, nowMs) && !context.isDue)
+    return { lane, next: 'waiting' }
   if (kind !== 'create' && !context.fresh && (isBlind(binding) || lacksToken(lane, binding))) {
     return { lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0 } }, next: 'read' }
   }

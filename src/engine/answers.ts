@@ -29,6 +29,9 @@ export class Answers {
     const link = this.#turn.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
     const work = link?.state === 'live' && link.key !== null ? this.#turn.batch.work(link.key) : undefined
     if (work !== undefined) return this.#takeLinkedRead(work, prepared, input)
+    const before = link?.key == null ? undefined : this.#turn.batch.state(link.key)?.lanes[binding.app]
+    // A read of a former life of this id, met again after a restart.
+    if (before !== undefined && prepared.seq <= before.readSeq) return this.#turn.done(prepared)
     if (input.read.result === 'failed') {
       this.#turn.engine.schedule(readReason(ref), this.#turn.nowMs + (input.read.retryAfterMs ?? READ_RETRY_MS))
       return

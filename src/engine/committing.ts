@@ -1,3 +1,4 @@
+import { isPausing } from '../deliver/backoff.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
 import type { Conflict, Lane, Link, OpenLane, RecordState } from '../model/record.ts'
@@ -82,13 +83,9 @@ export class Committing {
         first === undefined || first === prepared
           ? 'a write or read of the record is under way'
           : `waits behind entry ${first.seq} of the same record`
-      this.#turn.writeHeld(
-        prepared,
-        'lane',
-        first === undefined ? [] : [String(first.seq)],
-        first?.parkedFor ?? null,
-        message,
-      )
+      const like = first?.heldFor ?? { waitsOn: 'lane' as const, waitsFor: [], code: null }
+      const waitsOn = like.waitsOn === 'operator' ? 'lane' : like.waitsOn
+      this.#turn.writeHeld(prepared, waitsOn, like.waitsFor, like.code, message)
     }
   }
 
@@ -152,9 +149,11 @@ export class Committing {
       )
     }
     const flight = laneKey(record.key, lane.app)
+    const isDue = this.#turn.isDue(record.key, lane.app)
     if (dispatcher.isInFlight(flight)) return
     if (lane.reading !== null) {
-      if (lane.reading.notBeforeMs > this.#turn.nowMs) return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
+      if (isPausing(lane.reading.notBeforeMs, this.#turn.nowMs) && !isDue)
+        return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
       due.delete(name)
       if (lane.nativeId !== null) dispatcher.read(flight, lane.app, lane.object, lane.nativeId, null)
       else dispatcher.read(flight, lane.app, lane.object, '' as NativeId, record.key)
@@ -162,7 +161,8 @@ export class Committing {
     }
     if (lane.intent !== null) {
       if (lane.park !== null) return
-      if (lane.intent.notBeforeMs > this.#turn.nowMs) return this.#turn.engine.schedule(name, lane.intent.notBeforeMs)
+      if (isPausing(lane.intent.notBeforeMs, this.#turn.nowMs) && !isDue)
+        return this.#turn.engine.schedule(name, lane.intent.notBeforeMs)
       due.delete(name)
       if (lane.intent.state !== 'open' && !dispatcher.takeSlot(lane.app))
         return this.#turn.engine.markBehind(lane.app, record.key)
@@ -170,7 +170,7 @@ export class Committing {
       dispatcher.write(record, lane, lane.intent, binding)
       return
     }
-    if (lane.retry !== null && lane.retry.notBeforeMs > this.#turn.nowMs)
+    if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, this.#turn.nowMs))
       this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
   }
 

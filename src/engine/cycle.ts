@@ -63,7 +63,7 @@ export class Cycle {
   }
 
   hasWork(): boolean {
-    return this.#entries.length > 0 || this.#turn.due.length > 0 || this.#touched.length > 0
+    return this.#entries.length > 0 || this.#turn.due.size > 0 || this.#touched.length > 0
   }
 
   /** Lanes to be planned that no entry of this batch speaks of: those that are due, those behind that a free slot can take. */
@@ -228,6 +228,7 @@ export class Cycle {
           nativeOf: (app, key) => this.#turn.batch.nativeOf(app, key),
           isGone: (app, key) => this.#turn.batch.isGone(app, key),
           blocked: this.#isBlocked(work, binding),
+          isDue: this.#turn.isDue(work.state.key, binding.app),
           fresh: this.#turn.fresh.has(laneKey(work.state.key, binding.app)),
         })
         this.#turn.planned.set(laneKey(work.state.key, binding.app), next)

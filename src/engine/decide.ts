@@ -172,7 +172,7 @@ export function observeDeletion(work: RecordWork, binding: BindingModel, lane: L
   work.setLane({
     ...result.lane,
     token: at.token ?? lane.token,
-    readSeq: at.isRead ? at.seq : lane.readSeq,
+    readSeq: at.seq,
     knownAtMs: at.atMs,
   })
   work.conflicts.push(...result.conflicts)

@@ -362,7 +362,7 @@ export class Engine {
     if (binding === undefined) return []
     const prepared = prepareFor(this.model, binding, held.entry)
     prepared.durable = true
-    prepared.parkedFor = held.code
+    prepared.heldFor = { waitsOn: held.waitsOn, waitsFor: held.waitsFor, code: held.code }
     if (held.waitsOn === 'operator') this.parkedBefore.add(held.seq)
     if (held.seq > this.cursor) this.heldBefore.add(`${held.seq}:${held.entity}`)
     if (held.waitsOn === 'creates') prepared.holdKeys = held.waitsFor as readonly CanonicalKey[]

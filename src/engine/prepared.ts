@@ -11,6 +11,7 @@ import {
   nativeRefKey,
   type Token,
 } from '../model/ids.ts'
+import type { HeldEntry } from '../model/record.ts'
 import type { Image, NativeRecord } from '../model/value.ts'
 
 /** A notification or read of one native record, seen by one entity that follows it; flattened once, however often it has to wait. */
@@ -37,8 +38,8 @@ export interface Prepared {
   readonly broken: SyncError | null
   /** Creates that were open when it was first held: later ones do not hold it (no starving). */
   holdKeys: readonly CanonicalKey[] | null
-  /** Why it was set aside for a person. */
-  parkedFor: string | null
+  /** What it waits for, once it was written down. */
+  heldFor: Pick<HeldEntry, 'waitsOn' | 'waitsFor' | 'code'> | null
   /** It stands in the store's held entries. */
   durable: boolean
 }
@@ -84,7 +85,7 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     references: flat.image === null ? [] : referencesIn(binding, flat.image),
     broken: flat.broken,
     holdKeys: null,
-    parkedFor: null,
+    heldFor: null,
     durable: false,
   }
 }

@@ -22,7 +22,7 @@ export class Turn {
   /** The newest journal entry of this turn. */
   readonly through: JournalPosition
   /** Names that the due queue gave out. */
-  readonly due: readonly string[]
+  readonly due: ReadonlySet<string>
   readonly held: HeldEntry[] = []
   readonly madeDurable: Prepared[] = []
   readonly heldDone: { seq: JournalPosition; entity: Prepared['entity']['name'] }[] = []
@@ -40,7 +40,7 @@ export class Turn {
     this.batch = new Batch(engine.model, engine.store, engine.caches)
     this.nowMs = engine.clock.nowMs()
     this.through = through
-    this.due = due
+    this.due = new Set(due)
   }
 
   done(prepared: Prepared): void {
@@ -92,6 +92,11 @@ export class Turn {
       [`${missing.entity}:${missing.nativeId}`],
       `refers to ${missing.entity} ${missing.nativeId}, which has not arrived`,
     )
+  }
+
+  /** Whether the pause of a lane has run out: durations are monotonic, so a wall clock that was set back does not make it wait again. */
+  isDue(key: CanonicalKey, app: AppId): boolean {
+    return this.due.size > 0 && this.due.has(laneReason(key, app))
   }
 
   /** A native id has become known: visible to the batch, and to whoever waited for it. */
@@ -148,6 +153,7 @@ export class Turn {
       sinceMs: atMs,
       entry,
     })
+    prepared.heldFor = { waitsOn, waitsFor, code }
     this.madeDurable.push(prepared)
   }
 
@@ -158,7 +164,6 @@ export class Turn {
         code: reason.code,
         cause: reason.cause instanceof Error ? reason.cause.stack : undefined,
       })
-    prepared.parkedFor = reason.code
     this.writeHeld(prepared, 'operator', [], reason.code, reason.message)
     this.engine.waiting.wait(prepared, ['operator'], 'parked')
     const { binding } = prepared

@@ -39,6 +39,8 @@ export class WaitingRoom {
       this.#drop(entry.ref, queue)
       return { queued: false, superseded: queue.entries }
     }
+    if (queue.replaceable && queue.entries.some((older) => isOlderState(entry, older)))
+      return { queued: true, superseded: [entry] }
     queue.entries.push(entry)
     if (!entry.durable) this.#volatile.add(entry)
     return { queued: true, superseded: [] }
@@ -159,6 +161,16 @@ function supersedes(newer: Prepared, older: Prepared): boolean {
   if (newer.partial || newer.token === undefined || older.token === undefined) return false
   return compareTokens(newer.token, older.token) > 0
 }
+
+/** Whether a full state is older than one that waits already: what it says is in that one. */
+const isOlderState = (entry: Prepared, waiting: Prepared): boolean =>
+  entry.begunAfter === null &&
+  entry.kind !== 'hint' &&
+  waiting.kind !== 'hint' &&
+  !waiting.partial &&
+  entry.token !== undefined &&
+  waiting.token !== undefined &&
+  compareTokens(entry.token, waiting.token) < 0
 
 const EMPTY: Prepared[] = []
 const NOT_BEHIND = { queued: false, superseded: EMPTY } as const

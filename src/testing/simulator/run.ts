@@ -128,6 +128,8 @@ class Run {
       if (this.#world.trace.isOn) this.#world.say('-', 'everything has come to rest')
       await clock.run(clock.monotonicMs() + REST_MS, () => this.#isBroken())
       this.#world.history.end = await readEnd(this.#store, this.#journal)
+    } else if (!this.#isBroken()) {
+      this.#world.fail('V2', 'the hub did not come to rest within 10 minutes after users and faults had stopped')
     }
     this.#hub.end()
     this.#judge()

@@ -1,0 +1,321 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { needOf } from '../deliver/need.ts'
+import { asJournalPosition } from '../model/ids.ts'
+import type { Conflict, RecordState } from '../model/record.ts'
+import { type Fields, type Image, type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
+import { changedValues } from './decode.ts'
+import { bindingOf, canonicals, crm, entityOf, erp, frozen, headOf, imageOf, imagesNear, laneOf, origin, recordOf, references, SEED, shop, states, words } from './fake-record.ts'
+import { type FoldInput, type FoldResult, foldImage, mergeImage, type OwnWriteSeen } from './fold.ts'
+
+fc.configureGlobal({ seed: SEED })
+
+const entity = entityOf()
+const binding = bindingOf(crm)
+const seq = asJournalPosition(20)
+
+const fold = (more: Partial<FoldInput> & Pick<FoldInput, 'image'>): FoldResult =>
+  foldImage(frozen({ entity, binding, record: recordOf(), lane: laneOf(), seq, atMs: 1000, sourceTimeMs: undefined, own: null, references, ...more }))
+
+/** A state, and an image that its application may tell next. */
+const observed = states.chain(({ record, lane }) =>
+  fc.record({ record: fc.constantFrom(record, record, record, { ...record, deleted: true }), lane: fc.constant(lane), image: imagesNear(lane.image) }),
+)
+const changesIn = ({ lane, image }: { lane: FoldInput['lane']; image: Image }) => changedValues(entity, binding, lane.image, image, references)
+const ownOf = (patch: Fields, how: OwnWriteSeen['how'] = 'exact', by: OwnWriteSeen['origin'] = null): OwnWriteSeen => ({ how, patch, native: imageOf(patch), origin: by })
+const valueOf = (record: RecordState, path: Path): Value | undefined => record.head[path]?.value
+const keeps = (conflicts: readonly Conflict[], path: Path, value: Value | undefined): boolean =>
+  conflicts.some((one) => one.path === path && valuesEqual(one.loserValue, value))
+
+function expectNothing(result: FoldResult, record: RecordState): void {
+  expect(result.record).toBe(record)
+  const { accepted, convergent, rendition, lost, won, conflicts, overBudget } = result
+  expect([accepted, convergent, rendition, lost, won, conflicts, overBudget].flat()).toEqual([])
+}
+
+describe('folding', () => {
+  test('the same image a second time changes nothing', () => {
+    fc.assert(
+      fc.property(observed, fc.option(canonicals), fc.constantFrom('exact' as const, 'included' as const), (state, patch, how) => {
+        const own = patch === null ? null : ownOf(patch, how)
+        const once = fold({ ...state, own })
+        const twice = fold({ ...state, own, record: once.record, lane: once.lane })
+        expectNothing(twice, once.record)
+        expect(twice.lane).toEqual(once.lane)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('an image equal to what is known changes nothing', () => {
+    fc.assert(
+      fc.property(states, ({ record, lane }) => {
+        const result = fold({ record, lane, image: lane.image })
+        expectNothing(result, record)
+        expect(result.lane).toEqual(lane)
+      }),
+    )
+  })
+
+  test('an absent field is "not sent", never null: a part of what is known changes nothing', () => {
+    fc.assert(
+      fc.property(states, fc.infiniteStream(fc.boolean()), ({ record, lane }, dice) => {
+        const part = Object.entries(lane.image).filter(([path]) => !path.startsWith('items') && dice.next().value)
+        const result = fold({ record, lane, image: Object.fromEntries(part) })
+        expectNothing(result, record)
+        expect(result.lane).toEqual(lane)
+      }),
+    )
+  })
+
+  test('an echo of our own write leaves no remainder, whatever the application makes of it', () => {
+    const told = canonicals.chain((patch) => {
+      const written = imageOf(patch)
+      const rendered = fc.tuple(...Object.keys(written).map(() => words)).map((values) => {
+        const image: Record<Path, Value> = { ...written }
+        Object.keys(written).forEach((path, i) => {
+          const isRendered = !path.startsWith('items') || path.includes('].n_')
+          if (isRendered && path !== 'n_owner' && typeof values[i] !== 'bigint') image[path] = values[i] as Value
+        })
+        return image
+      })
+      return fc.record({ patch: fc.constant(patch), image: rendered })
+    })
+    fc.assert(
+      fc.property(states, told, ({ record }, { patch, image }) => {
+        const result = fold({ record, lane: laneOf({ sent: patch, image: imageOf(patch) }), image, own: ownOf(patch) })
+        expectNothing({ ...result, rendition: [] }, record)
+        expect(result.lane.sent).toEqual(patch)
+        expect(result.lane.image).toEqual(image)
+      }),
+    )
+  })
+
+  test('after an echo that was rendered, a person who sets the very value we wrote is heard', () => {
+    const record = recordOf({ head: headOf({ email: ' A' }) })
+    const lane = laneOf({ sent: { email: ' A' }, image: { n_email: ' A' } })
+    const echo = fold({ record, lane, image: { n_email: 'a' }, own: ownOf({ email: ' A' }) })
+    expect([echo.rendition, echo.lane.image, echo.lane.sent]).toEqual([['email'], { n_email: 'a' }, { email: ' A' }])
+    const edit = fold({ record: echo.record, lane: echo.lane, image: { n_email: 'b' } })
+    expect([edit.accepted, edit.record.head.email?.value]).toEqual([['email'], 'b'])
+  })
+
+  test("a person's edit of one field never touches another", () => {
+    const edits = fc.record({ state: states, field: fc.constantFrom('email', 'phone', 'note'), value: words })
+    fc.assert(
+      fc.property(edits, ({ state: { record, lane }, field, value }) => {
+        const result = fold({ record, lane, image: { ...lane.image, [`n_${field}`]: value } })
+        for (const path of Object.keys(record.head)) if (path !== field) expect(result.record.head[path]).toBe(record.head[path])
+        expect({ ...result.lane.sent, [field]: null }).toEqual({ ...lane.sent, [field]: null })
+        expect({ ...result.lane.image, [`n_${field}`]: null }).toEqual({ ...lane.image, [`n_${field}`]: null })
+        expect(result.conflicts.filter((one) => one.path !== field)).toEqual([])
+      }),
+    )
+  })
+
+  test('no value is lost: what an application says ends in the head, or in the conflict log, whole', () => {
+    fc.assert(
+      fc.property(observed, (state) => {
+        const result = fold(state)
+        for (const { path, value, element } of changesIn(state)) {
+          if (element === null && value === false && valueOf(state.record, path) === undefined && state.record.deleted) continue
+          const stands = valuesEqual(valueOf(result.record, path), value)
+          expect(stands || keeps(result.conflicts, path, value), `${path} = ${String(value)}`).toBe(true)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('no value is lost: what others said and this application had not seen stays in the head, or goes whole to the conflict log', () => {
+    fc.assert(
+      fc.property(observed, (state) => {
+        const result = fold(state)
+        for (const path of Object.keys(state.record.head)) {
+          const before = valueOf(state.record, path)
+          if (valuesEqual(before, state.lane.sent[path]) || valuesEqual(valueOf(result.record, path), before)) continue
+          expect(keeps(result.conflicts, path, before), `${path} = ${String(before)}`).toBe(true)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('fabricates nothing: every new value of the head was said in this image', () => {
+    fc.assert(
+      fc.property(observed, (state) => {
+        const result = fold(state)
+        const said = new Map(changesIn(state).map((change) => [change.path, change.value]))
+        for (const path of Object.keys(result.record.head)) {
+          if (result.record.head[path] === state.record.head[path]) continue
+          expect(valuesEqual(said.get(path), valueOf(result.record, path))).toBe(true)
+          expect(result.record.head[path]?.origin.seq).toBe(seq)
+        }
+        if (state.record.deleted) expect(result.record).toBe(state.record)
+      }),
+    )
+  })
+
+  test('what lost to the head is needed in its application again', () => {
+    fc.assert(
+      fc.property(observed, (state) => {
+        const result = fold(state)
+        const need = needOf(binding, result.record, result.lane, false)
+        const owed = result.lost.filter((path) => result.record.head[path] !== undefined && path !== 'note' && !path.includes('].'))
+        if (!state.record.deleted) expect(Object.keys(need?.patch ?? {})).toEqual(expect.arrayContaining(owed))
+      }),
+    )
+  })
+
+  test('the lane holds the image afterwards, and stands for what it was decoded to', () => {
+    fc.assert(
+      fc.property(observed, (state) => {
+        const result = fold(state)
+        expect(result.lane.image).toEqual(mergeImage(binding, state.lane.image, state.image))
+        for (const { path, value, element } of changesIn(state)) {
+          const isOfRemoved = element !== null && valueOf(state.record, element) === false
+          if (!isOfRemoved && path in result.lane.sent) expect(valuesEqual(result.lane.sent[path], value)).toBe(true)
+        }
+      }),
+    )
+  })
+})
+
+describe('a field that both sides changed', () => {
+  const record = recordOf({ head: headOf({ email: 'theirs', phone: '1' }, { app: erp, timeMs: 1000 }) })
+  const lane = laneOf({ sent: { email: 'agreed', phone: '1' }, image: { n_email: 'agreed', n_phone: '1' } })
+  const told = (sourceTimeMs: number | undefined, more: Partial<FoldInput> = {}) => fold({ record, lane, image: { n_email: 'ours' }, sourceTimeMs, atMs: 5000, ...more })
+
+  test('is decided by its policy, and the loser is kept whole', () => {
+    const won = told(2000)
+    expect([won.won, won.lost, won.accepted, won.record.head.email?.value]).toEqual([['email'], [], [], 'ours'])
+    expect(won.conflicts).toEqual([
+      { key: record.key, entity: record.entity, path: 'email', loserApp: erp, loserValue: 'theirs', winnerApp: crm, winnerValue: 'ours', reason: 'both-changed', policy: 'latest', seq, atMs: 5000 },
+    ])
+    const lost = told(500)
+    expect([lost.won, lost.lost, lost.record]).toEqual([[], ['email'], record])
+    expect(lost.conflicts).toMatchObject([{ loserApp: crm, loserValue: 'ours', winnerApp: erp, winnerValue: 'theirs', reason: 'both-changed' }])
+    expect(lost.lane.sent.email).toBe('ours')
+  })
+
+  test('a source time in the future counts as now', () => {
+    const result = told(9_999_999)
+    expect(result.record.head.email?.origin.timeMs).toBe(5000)
+    expect(told(undefined).record.head.email?.origin.timeMs).toBe(5000)
+  })
+
+  test('is no conflict when both changed it to the same', () => {
+    const result = fold({ record, lane, image: { n_email: 'theirs' } })
+    expect([result.convergent, result.conflicts, result.record, result.lane.sent.email]).toEqual([['email'], [], record, 'theirs'])
+  })
+
+  test('that was never agreed on is told apart as a first contact', () => {
+    const result = fold({ record, lane: laneOf(), image: { n_email: 'ours' }, sourceTimeMs: 500 })
+    expect(result.conflicts).toMatchObject([{ reason: 'first-contact', loserValue: 'ours' }])
+  })
+
+  test('is not decided by its policy when the head has not moved since they agreed', () => {
+    const agreed = recordOf({ head: headOf({ email: 'agreed' }, { timeMs: 99_999 }) })
+    const result = fold({ record: agreed, lane, image: { n_email: 'ours' }, sourceTimeMs: 1 })
+    expect([result.accepted, result.conflicts, result.record.head.email?.value]).toEqual([['email'], [], 'ours'])
+  })
+})
+
+describe('a write in doubt, met by what the application holds', () => {
+  const record = recordOf({ head: headOf({ email: 'Ann', phone: 'p2' }) })
+  const lane = laneOf({ sent: { email: 'old', phone: 'p1' }, image: { n_email: 'old', n_phone: 'p1' } })
+  const own = ownOf({ email: 'Ann', phone: 'p2' }, 'included', { root: asJournalPosition(5), hops: 1 })
+
+  test('is included where the value is ours but for its spelling, and a person changed it where it is not', () => {
+    const result = fold({ record, lane, image: { n_email: ' ANN ', n_phone: 'p3' }, sourceTimeMs: 5, own })
+    expect([result.rendition, result.lost, result.lane.sent]).toEqual([['email'], ['phone'], { email: 'Ann', phone: 'p3' }])
+    expect(result.conflicts).toMatchObject([{ path: 'phone', loserValue: 'p3' }])
+  })
+
+  test('never takes a person’s value for the write: it is folded as their own change, from its own root', () => {
+    fc.assert(
+      fc.property(words, words, (mine, theirs) => {
+        const result = fold({ record: recordOf({ head: headOf({ email: mine }) }), lane: laneOf({ sent: { email: 'z' }, image: { n_email: 'z' } }), image: { n_email: theirs }, atMs: 9e9, own: ownOf({ email: mine }, 'included', { root: asJournalPosition(5), hops: 3 }) })
+        const kept = valuesEqual(result.record.head.email?.value, theirs) || result.rendition.length > 0
+        expect(kept).toBe(true)
+        if (result.won.length > 0) expect(result.record.head.email?.origin).toMatchObject({ root: seq, hops: 0 })
+      }),
+    )
+  })
+})
+
+describe('what an application makes of our write', () => {
+  const record = recordOf({ head: headOf({ email: 'a' }) })
+  const lane = laneOf({ sent: { email: 'a' }, image: { n_email: 'a' } })
+  const derived = (hops: number) => fold({ record, lane, image: { n_email: 'A', n_phone: 'made' }, own: ownOf({ email: 'a' }, 'exact', { root: asJournalPosition(3), hops }) })
+
+  test('descends from it, one hop farther', () => {
+    const result = derived(2)
+    expect([result.accepted, result.overBudget]).toEqual([['phone'], []])
+    expect(result.record.head.phone?.origin).toMatchObject({ root: 3, hops: 3, app: crm, seq })
+  })
+
+  test('is over budget once it has more than two hops for each application', () => {
+    expect([5, 6, 7].map((hops) => derived(hops).overBudget)).toEqual([[], ['phone'], ['phone']])
+  })
+})
+
+describe('parts', () => {
+  const both: Fields = { 'lines[1]': true, 'lines[1].qty': 1, 'lines[1].text': 't', 'lines[2]': true, 'lines[2].qty': 2 }
+  const record = recordOf({ head: headOf(both, { app: erp }) })
+  const lane = laneOf({ sent: both, image: imageOf(both) })
+  const without1 = imageOf({ 'lines[2]': true, 'lines[2].qty': 2 })
+
+  test('an element that was taken out takes its fields along', () => {
+    const result = fold({ record, lane, image: without1 })
+    expect([result.accepted, result.conflicts]).toEqual([['lines[1]'], []])
+    expect(Object.keys(result.record.head).sort()).toEqual(['lines[1]', 'lines[2]', 'lines[2].qty'])
+    expect([result.record.head['lines[1]']?.value, result.lane.sent]).toEqual([false, { 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }])
+    expect(result.lane.image).toEqual(without1)
+  })
+
+  test('what its remover had not seen of an element is kept', () => {
+    const newer = recordOf({ head: { ...record.head, 'lines[1].qty': { value: 9, origin: origin({ app: shop }) } } })
+    const result = fold({ record: newer, lane, image: without1 })
+    expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserApp: shop, loserValue: 9, reason: 'unseen' }])
+  })
+
+  test('an edit of an element that another took out is kept as the loser', () => {
+    const gone = recordOf({ head: headOf({ 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }) })
+    const result = fold({ record: gone, lane, image: { ...lane.image, 'items[1].n_qty': 7 } })
+    expect([result.lost, result.record]).toEqual([['lines[1].qty'], gone])
+    expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserValue: 7, reason: 'deleted' }])
+  })
+
+  test('a container that was not sent says nothing of its elements', () => {
+    const result = fold({ record, lane, image: { n_email: 'x' } })
+    expect([result.accepted, result.lane.image['items[1]']]).toEqual([['email'], true])
+  })
+
+  test('an edit in one element never touches another', () => {
+    fc.assert(
+      fc.property(states, words, ({ record: any, lane: at }, value) => {
+        const path = Object.keys(at.image).find((one) => one.endsWith('.n_qty'))
+        fc.pre(path !== undefined)
+        const result = fold({ record: any, lane: at, image: { ...at.image, [path as Path]: value } })
+        const changed = (path as Path).replace('items', 'lines').replace('.n_qty', '.qty')
+        for (const other of Object.keys(any.head)) {
+          if (other !== changed && splitPartPath(other)?.element !== splitPartPath(changed)?.element) expect(result.record.head[other]).toBe(any.head[other])
+        }
+        expect(result.conflicts.filter((one) => one.path !== changed)).toEqual([])
+      }),
+    )
+  })
+})
+
+test('a value of a record that is deleted is kept as the loser, and never brings it back', () => {
+  const record = recordOf({ deleted: true, head: headOf({ email: 'a' }) })
+  const result = fold({ record, lane: laneOf(), image: { n_email: 'b', n_phone: 'p' } })
+  expect(result.record).toBe(record)
+  expect(result.conflicts).toMatchObject([{ path: 'email', loserValue: 'b', winnerValue: 'a' }, { path: 'phone', loserValue: 'p', winnerValue: null }])
+})
+
+test('what we only write there is no change when the application tells it', () => {
+  const record = recordOf({ head: headOf({ score: 's' }) })
+  expectNothing(fold({ record, image: { n_score: 'x' } }), record)
+})
