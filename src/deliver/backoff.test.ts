@@ -24,11 +24,11 @@ describe('the pause before the next try', () => {
     expect([0, 0.5, 0.999].map((jitter) => retryDelayMs(3, jitter, undefined))).toEqual([400, 600, 800])
   })
 
-  test('is never shorter than what Retry-After asks, and never shorter because of it', () => {
+  test('is never shorter than what Retry-After asks, up to the cap, and never shorter because of it', () => {
     fc.assert(
       fc.property(fc.nat(60), jitters, fc.nat(10 * RETRY_CAP_MS), (tries, jitter, asked) => {
         const delay = retryDelayMs(tries, jitter, asked)
-        expect(delay).toBe(Math.max(asked, retryDelayMs(tries, jitter, undefined)))
+        expect(delay).toBe(Math.max(Math.min(asked, RETRY_CAP_MS), retryDelayMs(tries, jitter, undefined)))
       }),
     )
   })

@@ -16,7 +16,7 @@ import {
   states,
 } from '../merge/fake-record.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { asCanonicalKey, asJournalPosition, asToken } from '../model/ids.ts'
+import { asJournalPosition, asToken } from '../model/ids.ts'
 import type { Lane, RecordState } from '../model/record.ts'
 import { valuesEqual } from '../model/value.ts'
 import { needOf } from './need.ts'
@@ -32,6 +32,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => ({
   opPrefix: 'i.1',
   takeSlot: () => true,
   nativeOf: references.nativeOf,
+  isGone: () => false,
   blocked: false,
   fresh: false,
   ...more,
@@ -104,7 +105,7 @@ describe('planning a lane', () => {
         if (blocked || lane.reading !== null || isParked || lane.detached || isPausing || !free)
           expect(planned.lane.intent).toBeNull()
       }),
-      { numRuns: 600 },
+      { numRuns: 200 },
     )
   })
 
@@ -119,7 +120,7 @@ describe('planning a lane', () => {
           expect(isBlind(binding) || lacksToken).toBe(false)
         if (planned.next === 'read') expect(planned.lane.reading).not.toBeNull()
       }),
-      { numRuns: 600 },
+      { numRuns: 200 },
     )
   })
 
@@ -132,7 +133,7 @@ describe('planning a lane', () => {
         expect(asked).toBe((planned.next === 'intent' && lane.intent === null) || planned.next === 'behind' ? 1 : 0)
         if (planned.next === 'behind') expect(free).toBe(false)
       }),
-      { numRuns: 600 },
+      { numRuns: 200 },
     )
   })
 
@@ -157,7 +158,7 @@ describe('planning a lane', () => {
           expect([record.deleted, lane.exists === true]).toEqual([false, intent.kind === 'update'])
         }
       }),
-      { numRuns: 600 },
+      { numRuns: 200 },
     )
   })
 
@@ -235,6 +236,20 @@ describe('a lane with a need', () => {
       plan(record, laneOf({ sent: { email: 'new', owner: 'a1' }, waitsFor: first.lane.waitsFor }), bindingOf()).lane
         .waitsFor,
     ).toBeNull()
+  })
+
+  test('is set aside while it refers to a record that was deleted there, and goes on when it refers to another', () => {
+    const refers = recordOf({ head: headOf({ owner: 'zz' }) })
+    const gone = plan(refers, laneOf(), bindingOf(), { isGone: () => true })
+    expect(gone).toMatchObject({
+      next: 'waiting',
+      lane: { intent: null, waitsFor: { key: 'zz' }, park: { code: 'resolve.reference-missing', atMs: 1000 } },
+    })
+    expect(plan(refers, gone.lane, bindingOf(), { isGone: () => true, nowMs: 2000 }).lane.park?.atMs).toBe(1000)
+    expect(plan(recordOf({ head: headOf({ owner: 'a1' }) }), gone.lane, bindingOf())).toMatchObject({
+      next: 'intent',
+      lane: { park: null, waitsFor: null },
+    })
   })
 
   test('is created with what a create needs, and only then', () => {

@@ -44,12 +44,8 @@ export class Answers {
 
   #takeLinkedRead(work: RecordWork, prepared: Prepared, input: ReadInput): void {
     const { binding } = prepared
-    const before = work.lane(binding)
-    this.#turn.guarded(prepared, () => {
-      if (prepared.broken !== null) {
-        work.setLane({ ...before, reading: null, intent: before.intent?.state === 'readback' ? null : before.intent })
-        throw prepared.broken
-      }
+    const folded = this.#turn.guarded(prepared, () => {
+      if (prepared.broken !== null) throw prepared.broken
       const heard = this.#turn.engine.waiting.has(laneReason(work.state.key, binding.app))
       takeRead(
         work,
@@ -63,6 +59,8 @@ export class Answers {
         heard,
       )
     })
+    // What cannot be folded yet is held, and blocks the lane until it can: then it is an ordinary observation, so nothing stays open for it.
+    if (!folded) work.setLane({ ...work.lane(binding), intent: null, reading: null })
     this.#turn.received(work)
     if (input.read.result === 'found' && work.lane(binding).reading === null)
       this.#turn.fresh.add(laneKey(work.state.key, binding.app))

@@ -108,7 +108,7 @@ export class Committing {
       for (const verdict of work.verdicts) this.#note(work, verdict)
       for (const binding of work.entity.bindings.values()) {
         const lane = work.state.lanes[binding.app]
-        if (lane !== undefined) this.#track(work.state, lane, binding)
+        if (lane !== undefined) this.#track(work, lane, binding)
       }
     }
     for (const { app, key } of this.#turn.behind) engine.markBehind(app, key)
@@ -135,7 +135,8 @@ export class Committing {
   }
 
   /** Brings the in-memory latch, the due queue and the dispatcher in line with a lane as it is stored now. */
-  #track(record: RecordState, lane: Lane, binding: BindingModel): void {
+  #track(work: RecordWork, lane: Lane, binding: BindingModel): void {
+    const record = work.state
     const { latches, dispatcher, due, counters } = this.#turn.engine
     const name = laneReason(record.key, lane.app)
     if (lane.intent === null) latches.open(lane.app, record.key)
@@ -164,8 +165,9 @@ export class Committing {
       if (isPausing(lane.intent.notBeforeMs, this.#turn.nowMs) && !isDue)
         return this.#turn.engine.schedule(name, lane.intent.notBeforeMs)
       due.delete(name)
-      if (lane.intent.state !== 'open' && !dispatcher.takeSlot(lane.app))
-        return this.#turn.engine.markBehind(lane.app, record.key)
+      // A write decided in this turn has its slot; one that is sent again, or had to wait for an answer, needs one.
+      const isNew = work.stored?.lanes[lane.app]?.intent?.op !== lane.intent.op
+      if (!isNew && !dispatcher.takeSlot(lane.app)) return this.#turn.engine.markBehind(lane.app, record.key)
       counters.sent++
       dispatcher.write(record, lane, lane.intent, binding)
       return

@@ -1,6 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type AppId, asAppId, asCanonicalKey, asNativeId, asObjectId, asOpId, type CanonicalKey, type NativeId, type ObjectId, type OpId } from '../model/ids.ts'
+import {
+  type AppId,
+  asAppId,
+  asCanonicalKey,
+  asNativeId,
+  asObjectId,
+  asOpId,
+  type CanonicalKey,
+  type NativeId,
+  type ObjectId,
+  type OpId,
+} from '../model/ids.ts'
 import { LatchTable } from './latch-table.ts'
 
 fc.configureGlobal({ seed: 20_260_303 })

@@ -11,7 +11,8 @@ fc.configureGlobal({ seed: SEED })
 
 const entity = entityOf()
 const binding = bindingOf()
-const changed = (before: Image, now: Image, of: EntityModel = entity, by = binding) => changedValues(of, by, frozen(before), frozen(now), references)
+const changed = (before: Image, now: Image, of: EntityModel = entity, by = binding) =>
+  changedValues(of, by, frozen(before), frozen(now), references)
 const thrownBy = (run: () => unknown): unknown => {
   try {
     run()
@@ -31,7 +32,9 @@ describe('the values that an image changes', () => {
       fc.property(canonicals, (fields) => {
         const { score, fax, ...heard } = fields
         const told = Object.entries(heard).filter(([, value]) => value !== false)
-        expect(Object.fromEntries(changed({}, imageOf(fields)).map(({ path, value }) => [path, value]))).toEqual(Object.fromEntries(told))
+        expect(Object.fromEntries(changed({}, imageOf(fields)).map(({ path, value }) => [path, value]))).toEqual(
+          Object.fromEntries(told),
+        )
       }),
     )
   })
@@ -50,7 +53,9 @@ describe('the values that an image changes', () => {
   })
 
   test('take what was not sent of a field in several native ones from what is known', () => {
-    expect(changed({ first: 'Ann', last: 'Lee' }, { last: 'Kay' })).toMatchObject([{ path: 'name', value: '["Ann","Kay"]', natives: ['first', 'last'] }])
+    expect(changed({ first: 'Ann', last: 'Lee' }, { last: 'Kay' })).toMatchObject([
+      { path: 'name', value: '["Ann","Kay"]', natives: ['first', 'last'] },
+    ])
   })
 
   test('tell absent from null', () => {
@@ -60,7 +65,9 @@ describe('the values that an image changes', () => {
   test('name taken out elements only where the container was sent', () => {
     const before = imageOf({ 'lines[1]': true, 'lines[1].qty': 1 })
     expect(changed(before, { n_email: 'a' }).map((one) => one.path)).toEqual(['email'])
-    expect(changed(before, { items: true })).toEqual([{ path: 'lines[1]', element: null, value: false, natives: ['items[1]'] }])
+    expect(changed(before, { items: true })).toEqual([
+      { path: 'lines[1]', element: null, value: false, natives: ['items[1]'] },
+    ])
   })
 
   test('hold canonical keys where the application refers to a record', () => {
@@ -78,7 +85,10 @@ describe('what cannot be decoded', () => {
     })
     const error = thrownBy(() => changed({}, { n_email: 12n }, entity, broken))
     expect(error).toBeInstanceOf(SyncError)
-    expect(error).toMatchObject({ code: 'mapping.decode-failed', message: expect.stringContaining('crm: field email of customer cannot be read from n_email = 12: not a date') })
+    expect(error).toMatchObject({
+      code: 'mapping.decode-failed',
+      message: expect.stringContaining('crm: field email of customer cannot be read from n_email = 12: not a date'),
+    })
   })
 
   test('keeps the code of an error that has one', () => {
@@ -107,9 +117,22 @@ describe('what cannot be decoded', () => {
 
 describe('references in an image', () => {
   test('are found in fields and in elements, and a broken value is left to the fold', () => {
-    const inLine = { ...binding.fields[5]!, natives: ['n_by'], decode: (values: Record<string, unknown>) => (values.n_by === 'bad' ? JSON.parse('{') : values.n_by) }
+    const inLine = {
+      ...binding.fields[5]!,
+      natives: ['n_by'],
+      decode: (values: Record<string, unknown>) => (values.n_by === 'bad' ? JSON.parse('{') : values.n_by),
+    }
     const by = bindingOf(binding.app, { parts: [{ ...binding.parts[0]!, fields: [inLine] }] })
-    const image: Image = { n_owner: 'n1', items: true, 'items[1]': true, 'items[1].n_by': 'n2', 'items[2]': true, 'items[2].n_by': 'bad', 'items[3]': true, 'items[3].n_by': null }
+    const image: Image = {
+      n_owner: 'n1',
+      items: true,
+      'items[1]': true,
+      'items[1].n_by': 'n2',
+      'items[2]': true,
+      'items[2].n_by': 'bad',
+      'items[3]': true,
+      'items[3].n_by': null,
+    }
     expect(referencesIn(by, image).map((one) => one.nativeId)).toEqual(['n1', 'n2'])
     expect(referencesIn(binding, { n_owner: null })).toEqual([])
     expect(referencesIn(binding, { n_email: 'a' })).toEqual([])
@@ -119,7 +142,10 @@ describe('references in an image', () => {
     fc.assert(
       fc.property(canonicals.map(imageOf), (image) => {
         const asked: string[] = []
-        changedValues(entity, binding, {}, image, { ...references, keyOf: (app, of, id) => (asked.push(id), references.keyOf(app, of, id)) })
+        changedValues(entity, binding, {}, image, {
+          ...references,
+          keyOf: (app, of, id) => (asked.push(id), references.keyOf(app, of, id)),
+        })
         expect(referencesIn(binding, image).map((one) => one.nativeId)).toEqual(asked)
       }),
     )
@@ -127,6 +153,13 @@ describe('references in an image', () => {
 })
 
 test('elements of an image are those of its own container', () => {
-  const image: Image = { items: true, 'items[1]': true, 'items[1].n_qty': 2, 'items[%5D]': true, 'itemsX[3]': true, 'items[4].n_by[0]': 1 }
+  const image: Image = {
+    items: true,
+    'items[1]': true,
+    'items[1].n_qty': 2,
+    'items[%5D]': true,
+    'itemsX[3]': true,
+    'items[4].n_by[0]': 1,
+  }
   expect(elementsOf(image, 'items').filter((path) => image[path] === true)).toEqual(['items[1]', 'items[%5D]'])
 })

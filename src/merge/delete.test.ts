@@ -6,15 +6,29 @@ import { asJournalPosition } from '../model/ids.ts'
 import type { Conflict } from '../model/record.ts'
 import { valuesEqual } from '../model/value.ts'
 import { foldDelete } from './delete.ts'
-import { bindingOf, crm, entityOf, erp, frozen, headOf, intentOf, laneOf, recordOf, SEED, states } from './fake-record.ts'
+import {
+  bindingOf,
+  crm,
+  entityOf,
+  erp,
+  frozen,
+  headOf,
+  intentOf,
+  laneOf,
+  recordOf,
+  SEED,
+  states,
+} from './fake-record.ts'
 
 fc.configureGlobal({ seed: SEED })
 
 const at = { seq: asJournalPosition(30), atMs: 7000 }
 const binding = bindingOf()
 const POLICIES: readonly DeletePolicy[] = ['default', 'delete-wins', 'update-wins', 'ignore']
-const run = (policy: DeletePolicy, record = recordOf(), lane = laneOf(), by = binding) => foldDelete(entityOf({ deletes: policy }), by, frozen(record), frozen(lane), at)
-const keeps = (conflicts: readonly Conflict[], path: string, value: unknown): boolean => conflicts.some((one) => one.path === path && valuesEqual(one.loserValue, value as never))
+const run = (policy: DeletePolicy, record = recordOf(), lane = laneOf(), by = binding) =>
+  foldDelete(entityOf({ deletes: policy }), by, frozen(record), frozen(lane), at)
+const keeps = (conflicts: readonly Conflict[], path: string, value: unknown): boolean =>
+  conflicts.some((one) => one.path === path && valuesEqual(one.loserValue, value as never))
 
 describe('a deletion', () => {
   test('with changes that its application had not seen never loses a value silently', () => {
@@ -28,7 +42,8 @@ describe('a deletion', () => {
         for (const [path, { value, origin }] of Object.entries(record.head)) {
           const known = valuesEqual(value, lane.sent[path]) || origin.app === crm || value === null
           const isRemoved = value === false && path.endsWith(']') && lane.sent[path] === undefined
-          if (!known && !isRemoved) expect(keeps(result.conflicts, path, value), `${path} = ${String(value)}`).toBe(true)
+          if (!known && !isRemoved)
+            expect(keeps(result.conflicts, path, value), `${path} = ${String(value)}`).toBe(true)
         }
       }),
       { numRuns: 500 },
@@ -41,14 +56,19 @@ describe('a deletion', () => {
         const owed = needOf(binding, record, lane, false) !== null
         const { effect, conflicts } = run('default', record, lane)
         if (owed) expect(effect).toBe('detached')
-        if (effect === 'detached') expect(conflicts.every((one) => one.reason === 'unseen' && one.loserApp === crm)).toBe(true)
+        if (effect === 'detached')
+          expect(conflicts.every((one) => one.reason === 'unseen' && one.loserApp === crm)).toBe(true)
         if (effect === 'detached') expect(conflicts).not.toEqual([])
       }),
     )
   })
 
   test('leaves nothing known of the record there, and nothing outstanding', () => {
-    const busy = laneOf({ intent: intentOf(), reading: { why: 'gone', afterSeq: at.seq, notBeforeMs: 0, tries: 0 }, retry: { tries: 1, notBeforeMs: 0, code: 'x', message: 'x' } })
+    const busy = laneOf({
+      intent: intentOf(),
+      reading: { why: 'gone', afterSeq: at.seq, notBeforeMs: 0, tries: 0 },
+      retry: { tries: 1, notBeforeMs: 0, code: 'x', message: 'x' },
+    })
     fc.assert(
       fc.property(states, fc.constantFrom(...POLICIES), fc.boolean(), ({ record, lane }, policy, deleted) => {
         const after = run(policy, { ...record, deleted }, { ...busy, sent: lane.sent, image: lane.image }).lane
@@ -60,7 +80,13 @@ describe('a deletion', () => {
 
   test('that is known already changes nothing else', () => {
     const record = recordOf({ deleted: true, head: headOf({ email: 'unseen' }) })
-    for (const policy of POLICIES) expect(run(policy, record)).toMatchObject({ record, conflicts: [], effect: 'known', lane: { exists: false, detached: false } })
+    for (const policy of POLICIES)
+      expect(run(policy, record)).toMatchObject({
+        record,
+        conflicts: [],
+        effect: 'known',
+        lane: { exists: false, detached: false },
+      })
   })
 })
 
@@ -70,22 +96,45 @@ describe('hazard 14: a deletion meets a change that its user had not seen', () =
   const seen = laneOf({ sent: { email: 'new', phone: '1' } })
 
   test('default: what was seen is deleted; otherwise it is kept elsewhere, and listed', () => {
-    expect(run('default', record, seen)).toMatchObject({ effect: 'deleted', record: { deleted: true, headSeq: at.seq }, conflicts: [], lane: { detached: false } })
+    expect(run('default', record, seen)).toMatchObject({
+      effect: 'deleted',
+      record: { deleted: true, headSeq: at.seq },
+      conflicts: [],
+      lane: { detached: false },
+    })
     const kept = run('default', record, lane)
     expect(kept).toMatchObject({ effect: 'detached', lane: { detached: true, exists: false } })
     expect(kept.conflicts).toEqual([
-      { key: record.key, entity: record.entity, path: 'email', loserApp: crm, loserValue: null, winnerApp: erp, winnerValue: 'new', reason: 'unseen', policy: 'deletes: default', seq: at.seq, atMs: at.atMs },
+      {
+        key: record.key,
+        entity: record.entity,
+        path: 'email',
+        loserApp: crm,
+        loserValue: null,
+        winnerApp: erp,
+        winnerValue: 'new',
+        reason: 'unseen',
+        policy: 'deletes: default',
+        seq: at.seq,
+        atMs: at.atMs,
+      },
     ])
   })
 
   test('delete-wins: deleted, and the unseen value is kept whole', () => {
     const result = run('delete-wins', record, lane)
     expect(result).toMatchObject({ effect: 'deleted', record: { deleted: true } })
-    expect(result.conflicts).toMatchObject([{ path: 'email', loserApp: erp, loserValue: 'new', winnerApp: crm, winnerValue: null }])
+    expect(result.conflicts).toMatchObject([
+      { path: 'email', loserApp: erp, loserValue: 'new', winnerApp: crm, winnerValue: null },
+    ])
   })
 
   test('update-wins: put back there, as a new incarnation', () => {
-    expect(run('update-wins', record, lane)).toMatchObject({ effect: 'recreated', record: { deleted: false }, lane: { nativeId: null, exists: null, incarnation: 1, detached: false } })
+    expect(run('update-wins', record, lane)).toMatchObject({
+      effect: 'recreated',
+      record: { deleted: false },
+      lane: { nativeId: null, exists: null, incarnation: 1, detached: false },
+    })
     expect(run('update-wins', record, seen).effect).toBe('deleted')
   })
 
@@ -109,6 +158,8 @@ describe('hazard 14: a deletion meets a change that its user had not seen', () =
     const had = laneOf({ sent: { 'lines[1]': true, 'lines[1].qty': 1 } })
     expect(run('default', line, had).conflicts).toMatchObject([{ path: 'lines[1].qty', winnerValue: 9 }])
     expect(run('default', line, laneOf({ sent: { 'lines[1]': true, 'lines[1].qty': 9 } })).effect).toBe('deleted')
-    expect(run('default', line, laneOf({ sent: { 'lines[1]': true, 'lines[1].qty': 9, 'lines[2]': true } })).effect).toBe('detached')
+    expect(
+      run('default', line, laneOf({ sent: { 'lines[1]': true, 'lines[1].qty': 9, 'lines[2]': true } })).effect,
+    ).toBe('detached')
   })
 })

@@ -111,7 +111,10 @@ export function bindingOf(app: AppId = crm, more: Partial<BindingModel> = {}): B
 export function entityOf(more: Partial<EntityModel> = {}, bindings = APPS.map((app) => bindingOf(app))): EntityModel {
   return {
     name: customer,
-    fields: { ...fieldsOf('name', 'email', 'phone', 'note', 'score', 'fax'), owner: { ...field('owner'), reference: agent } },
+    fields: {
+      ...fieldsOf('name', 'email', 'phone', 'note', 'score', 'fax'),
+      owner: { ...field('owner'), reference: agent },
+    },
     parts: { lines: { name: 'lines', key: 'no', fields: fieldsOf('qty', 'text') } },
     match: ['email'],
     bindings: new Map(bindings.map((binding) => [binding.app, binding])),
@@ -213,10 +216,13 @@ export function frozen<T>(value: T): T {
 
 /** Few values, so that two sides often say the same, or the same but for its spelling. */
 export const words: fc.Arbitrary<Value> = fc.constantFrom<Value[]>(null, '', 'a', ' A', 'b', 'c', 1, '1.0', 7n, true)
-const names = fc.tuple(words, words).map(([first, last]) => JSON.stringify([typeof first === 'bigint' ? 0 : first, typeof last === 'bigint' ? 0 : last]))
+const names = fc
+  .tuple(words, words)
+  .map(([first, last]) => JSON.stringify([typeof first === 'bigint' ? 0 : first, typeof last === 'bigint' ? 0 : last]))
 const agents = fc.constantFrom<CanonicalKey | null>(null, asCanonicalKey('a1'), asCanonicalKey('a2'))
 
-const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined, freq: 3 })
+const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined, freq: 3 })
 
 const defined = (entries: readonly (readonly [string, Value | undefined])[]): Fields =>
   Object.fromEntries(entries.filter((entry): entry is [string, Value] => entry[1] !== undefined))
@@ -224,8 +230,24 @@ const defined = (entries: readonly (readonly [string, Value | undefined])[]): Fi
 /** What a record holds: fields, and elements that are there, were taken out, or never were. */
 export const canonicals: fc.Arbitrary<Fields> = fc
   .record({
-    fields: fc.record({ name: optional(names), email: optional(words), phone: optional(words), note: optional(words), score: optional(words), fax: optional(words), owner: optional(agents) }),
-    elements: fc.array(fc.record({ no: fc.constantFrom('1', '2', 'x.y'), there: fc.boolean(), qty: optional(words), text: optional(words) }), { maxLength: 3 }),
+    fields: fc.record({
+      name: optional(names),
+      email: optional(words),
+      phone: optional(words),
+      note: optional(words),
+      score: optional(words),
+      fax: optional(words),
+      owner: optional(agents),
+    }),
+    elements: fc.array(
+      fc.record({
+        no: fc.constantFrom('1', '2', 'x.y'),
+        there: fc.boolean(),
+        qty: optional(words),
+        text: optional(words),
+      }),
+      { maxLength: 3 },
+    ),
   })
   .map(({ fields, elements }) => {
     const flat: Record<Path, Value | undefined> = { ...fields }
@@ -260,7 +282,11 @@ export const imagesNear = (base: Image): fc.Arbitrary<Image> =>
     const pick = (): number => dice.next().value as number
     const gone = new Set(elementsOf(base, 'items').filter(() => isFull && pick() === 0))
     for (const path in base) {
-      if ([...gone].some((element) => path.startsWith(element)) || (!isFull && (path.startsWith('items') || pick() === 0))) continue
+      if (
+        [...gone].some((element) => path.startsWith(element)) ||
+        (!isFull && (path.startsWith('items') || pick() === 0))
+      )
+        continue
       image[path] = path in other && pick() < 2 ? (other[path] as Value) : (base[path] as Value)
     }
     const added = isFull && pick() < 3
@@ -278,7 +304,12 @@ export const imagesNear = (base: Image): fc.Arbitrary<Image> =>
 
 /** A head and what an application has agreed to of it, with the application's own form of that. */
 export const states: fc.Arbitrary<{ record: RecordState; lane: Lane }> = fc
-  .tuple(canonicals, canonicals, fc.infiniteStream(fc.tuple(fc.nat(3), fc.constantFrom(...APPS), fc.nat(400), fc.nat(3))), fc.boolean())
+  .tuple(
+    canonicals,
+    canonicals,
+    fc.infiniteStream(fc.tuple(fc.nat(3), fc.constantFrom(...APPS), fc.nat(400), fc.nat(3))),
+    fc.boolean(),
+  )
   .map(([headFields, otherSent, dice, followsAll]) => {
     const head: Record<Path, HeadCell> = {}
     const sent: Record<Path, Value> = {}

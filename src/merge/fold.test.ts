@@ -5,7 +5,25 @@ import { asJournalPosition } from '../model/ids.ts'
 import type { Conflict, RecordState } from '../model/record.ts'
 import { type Fields, type Image, type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
 import { changedValues } from './decode.ts'
-import { bindingOf, canonicals, crm, entityOf, erp, frozen, headOf, imageOf, imagesNear, laneOf, origin, recordOf, references, SEED, shop, states, words } from './fake-record.ts'
+import {
+  bindingOf,
+  canonicals,
+  crm,
+  entityOf,
+  erp,
+  frozen,
+  headOf,
+  imageOf,
+  imagesNear,
+  laneOf,
+  origin,
+  recordOf,
+  references,
+  SEED,
+  shop,
+  states,
+  words,
+} from './fake-record.ts'
 import { type FoldInput, type FoldResult, foldImage, mergeImage, type OwnWriteSeen } from './fold.ts'
 
 fc.configureGlobal({ seed: SEED })
@@ -15,14 +33,37 @@ const binding = bindingOf(crm)
 const seq = asJournalPosition(20)
 
 const fold = (more: Partial<FoldInput> & Pick<FoldInput, 'image'>): FoldResult =>
-  foldImage(frozen({ entity, binding, record: recordOf(), lane: laneOf(), seq, atMs: 1000, sourceTimeMs: undefined, own: null, references, ...more }))
+  foldImage(
+    frozen({
+      entity,
+      binding,
+      record: recordOf(),
+      lane: laneOf(),
+      seq,
+      atMs: 1000,
+      sourceTimeMs: undefined,
+      own: null,
+      references,
+      ...more,
+    }),
+  )
 
 /** A state, and an image that its application may tell next. */
 const observed = states.chain(({ record, lane }) =>
-  fc.record({ record: fc.constantFrom(record, record, record, { ...record, deleted: true }), lane: fc.constant(lane), image: imagesNear(lane.image) }),
+  fc.record({
+    record: fc.constantFrom(record, record, record, { ...record, deleted: true }),
+    lane: fc.constant(lane),
+    image: imagesNear(lane.image),
+  }),
 )
-const changesIn = ({ lane, image }: { lane: FoldInput['lane']; image: Image }) => changedValues(entity, binding, lane.image, image, references)
-const ownOf = (patch: Fields, how: OwnWriteSeen['how'] = 'exact', by: OwnWriteSeen['origin'] = null): OwnWriteSeen => ({ how, patch, native: imageOf(patch), origin: by })
+const changesIn = ({ lane, image }: { lane: FoldInput['lane']; image: Image }) =>
+  changedValues(entity, binding, lane.image, image, references)
+const ownOf = (patch: Fields, how: OwnWriteSeen['how'] = 'exact', by: OwnWriteSeen['origin'] = null): OwnWriteSeen => ({
+  how,
+  patch,
+  native: imageOf(patch),
+  origin: by,
+})
 const valueOf = (record: RecordState, path: Path): Value | undefined => record.head[path]?.value
 const keeps = (conflicts: readonly Conflict[], path: Path, value: Value | undefined): boolean =>
   conflicts.some((one) => one.path === path && valuesEqual(one.loserValue, value))
@@ -36,13 +77,18 @@ function expectNothing(result: FoldResult, record: RecordState): void {
 describe('folding', () => {
   test('the same image a second time changes nothing', () => {
     fc.assert(
-      fc.property(observed, fc.option(canonicals), fc.constantFrom('exact' as const, 'included' as const), (state, patch, how) => {
-        const own = patch === null ? null : ownOf(patch, how)
-        const once = fold({ ...state, own })
-        const twice = fold({ ...state, own, record: once.record, lane: once.lane })
-        expectNothing(twice, once.record)
-        expect(twice.lane).toEqual(once.lane)
-      }),
+      fc.property(
+        observed,
+        fc.option(canonicals),
+        fc.constantFrom('exact' as const, 'included' as const),
+        (state, patch, how) => {
+          const own = patch === null ? null : ownOf(patch, how)
+          const once = fold({ ...state, own })
+          const twice = fold({ ...state, own, record: once.record, lane: once.lane })
+          expectNothing(twice, once.record)
+          expect(twice.lane).toEqual(once.lane)
+        },
+      ),
       { numRuns: 500 },
     )
   })
@@ -105,7 +151,8 @@ describe('folding', () => {
     fc.assert(
       fc.property(edits, ({ state: { record, lane }, field, value }) => {
         const result = fold({ record, lane, image: { ...lane.image, [`n_${field}`]: value } })
-        for (const path of Object.keys(record.head)) if (path !== field) expect(result.record.head[path]).toBe(record.head[path])
+        for (const path of Object.keys(record.head))
+          if (path !== field) expect(result.record.head[path]).toBe(record.head[path])
         expect({ ...result.lane.sent, [field]: null }).toEqual({ ...lane.sent, [field]: null })
         expect({ ...result.lane.image, [`n_${field}`]: null }).toEqual({ ...lane.image, [`n_${field}`]: null })
         expect(result.conflicts.filter((one) => one.path !== field)).toEqual([])
@@ -118,7 +165,8 @@ describe('folding', () => {
       fc.property(observed, (state) => {
         const result = fold(state)
         for (const { path, value, element } of changesIn(state)) {
-          if (element === null && value === false && valueOf(state.record, path) === undefined && state.record.deleted) continue
+          if (element === null && value === false && valueOf(state.record, path) === undefined && state.record.deleted)
+            continue
           const stands = valuesEqual(valueOf(result.record, path), value)
           expect(stands || keeps(result.conflicts, path, value), `${path} = ${String(value)}`).toBe(true)
         }
@@ -161,7 +209,9 @@ describe('folding', () => {
       fc.property(observed, (state) => {
         const result = fold(state)
         const need = needOf(binding, result.record, result.lane, false)
-        const owed = result.lost.filter((path) => result.record.head[path] !== undefined && path !== 'note' && !path.includes('].'))
+        const owed = result.lost.filter(
+          (path) => result.record.head[path] !== undefined && path !== 'note' && !path.includes('].'),
+        )
         if (!state.record.deleted) expect(Object.keys(need?.patch ?? {})).toEqual(expect.arrayContaining(owed))
       }),
     )
@@ -184,17 +234,32 @@ describe('folding', () => {
 describe('a field that both sides changed', () => {
   const record = recordOf({ head: headOf({ email: 'theirs', phone: '1' }, { app: erp, timeMs: 1000 }) })
   const lane = laneOf({ sent: { email: 'agreed', phone: '1' }, image: { n_email: 'agreed', n_phone: '1' } })
-  const told = (sourceTimeMs: number | undefined, more: Partial<FoldInput> = {}) => fold({ record, lane, image: { n_email: 'ours' }, sourceTimeMs, atMs: 5000, ...more })
+  const told = (sourceTimeMs: number | undefined, more: Partial<FoldInput> = {}) =>
+    fold({ record, lane, image: { n_email: 'ours' }, sourceTimeMs, atMs: 5000, ...more })
 
   test('is decided by its policy, and the loser is kept whole', () => {
     const won = told(2000)
     expect([won.won, won.lost, won.accepted, won.record.head.email?.value]).toEqual([['email'], [], [], 'ours'])
     expect(won.conflicts).toEqual([
-      { key: record.key, entity: record.entity, path: 'email', loserApp: erp, loserValue: 'theirs', winnerApp: crm, winnerValue: 'ours', reason: 'both-changed', policy: 'latest', seq, atMs: 5000 },
+      {
+        key: record.key,
+        entity: record.entity,
+        path: 'email',
+        loserApp: erp,
+        loserValue: 'theirs',
+        winnerApp: crm,
+        winnerValue: 'ours',
+        reason: 'both-changed',
+        policy: 'latest',
+        seq,
+        atMs: 5000,
+      },
     ])
     const lost = told(500)
     expect([lost.won, lost.lost, lost.record]).toEqual([[], ['email'], record])
-    expect(lost.conflicts).toMatchObject([{ loserApp: crm, loserValue: 'ours', winnerApp: erp, winnerValue: 'theirs', reason: 'both-changed' }])
+    expect(lost.conflicts).toMatchObject([
+      { loserApp: crm, loserValue: 'ours', winnerApp: erp, winnerValue: 'theirs', reason: 'both-changed' },
+    ])
     expect(lost.lane.sent.email).toBe('ours')
   })
 
@@ -206,7 +271,12 @@ describe('a field that both sides changed', () => {
 
   test('is no conflict when both changed it to the same', () => {
     const result = fold({ record, lane, image: { n_email: 'theirs' } })
-    expect([result.convergent, result.conflicts, result.record, result.lane.sent.email]).toEqual([['email'], [], record, 'theirs'])
+    expect([result.convergent, result.conflicts, result.record, result.lane.sent.email]).toEqual([
+      ['email'],
+      [],
+      record,
+      'theirs',
+    ])
   })
 
   test('that was never agreed on is told apart as a first contact', () => {
@@ -228,14 +298,24 @@ describe('a write in doubt, met by what the application holds', () => {
 
   test('is included where the value is ours but for its spelling, and a person changed it where it is not', () => {
     const result = fold({ record, lane, image: { n_email: ' ANN ', n_phone: 'p3' }, sourceTimeMs: 5, own })
-    expect([result.rendition, result.lost, result.lane.sent]).toEqual([['email'], ['phone'], { email: 'Ann', phone: 'p3' }])
+    expect([result.rendition, result.lost, result.lane.sent]).toEqual([
+      ['email'],
+      ['phone'],
+      { email: 'Ann', phone: 'p3' },
+    ])
     expect(result.conflicts).toMatchObject([{ path: 'phone', loserValue: 'p3' }])
   })
 
   test('never takes a person’s value for the write: it is folded as their own change, from its own root', () => {
     fc.assert(
       fc.property(words, words, (mine, theirs) => {
-        const result = fold({ record: recordOf({ head: headOf({ email: mine }) }), lane: laneOf({ sent: { email: 'z' }, image: { n_email: 'z' } }), image: { n_email: theirs }, atMs: 9e9, own: ownOf({ email: mine }, 'included', { root: asJournalPosition(5), hops: 3 }) })
+        const result = fold({
+          record: recordOf({ head: headOf({ email: mine }) }),
+          lane: laneOf({ sent: { email: 'z' }, image: { n_email: 'z' } }),
+          image: { n_email: theirs },
+          atMs: 9e9,
+          own: ownOf({ email: mine }, 'included', { root: asJournalPosition(5), hops: 3 }),
+        })
         const kept = valuesEqual(result.record.head.email?.value, theirs) || result.rendition.length > 0
         expect(kept).toBe(true)
         if (result.won.length > 0) expect(result.record.head.email?.origin).toMatchObject({ root: seq, hops: 0 })
@@ -247,7 +327,13 @@ describe('a write in doubt, met by what the application holds', () => {
 describe('what an application makes of our write', () => {
   const record = recordOf({ head: headOf({ email: 'a' }) })
   const lane = laneOf({ sent: { email: 'a' }, image: { n_email: 'a' } })
-  const derived = (hops: number) => fold({ record, lane, image: { n_email: 'A', n_phone: 'made' }, own: ownOf({ email: 'a' }, 'exact', { root: asJournalPosition(3), hops }) })
+  const derived = (hops: number) =>
+    fold({
+      record,
+      lane,
+      image: { n_email: 'A', n_phone: 'made' },
+      own: ownOf({ email: 'a' }, 'exact', { root: asJournalPosition(3), hops }),
+    })
 
   test('descends from it, one hop farther', () => {
     const result = derived(2)
@@ -261,7 +347,13 @@ describe('what an application makes of our write', () => {
 })
 
 describe('parts', () => {
-  const both: Fields = { 'lines[1]': true, 'lines[1].qty': 1, 'lines[1].text': 't', 'lines[2]': true, 'lines[2].qty': 2 }
+  const both: Fields = {
+    'lines[1]': true,
+    'lines[1].qty': 1,
+    'lines[1].text': 't',
+    'lines[2]': true,
+    'lines[2].qty': 2,
+  }
   const record = recordOf({ head: headOf(both, { app: erp }) })
   const lane = laneOf({ sent: both, image: imageOf(both) })
   const without1 = imageOf({ 'lines[2]': true, 'lines[2].qty': 2 })
@@ -270,7 +362,10 @@ describe('parts', () => {
     const result = fold({ record, lane, image: without1 })
     expect([result.accepted, result.conflicts]).toEqual([['lines[1]'], []])
     expect(Object.keys(result.record.head).sort()).toEqual(['lines[1]', 'lines[2]', 'lines[2].qty'])
-    expect([result.record.head['lines[1]']?.value, result.lane.sent]).toEqual([false, { 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }])
+    expect([result.record.head['lines[1]']?.value, result.lane.sent]).toEqual([
+      false,
+      { 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 },
+    ])
     expect(result.lane.image).toEqual(without1)
   })
 
@@ -300,7 +395,8 @@ describe('parts', () => {
         const result = fold({ record: any, lane: at, image: { ...at.image, [path as Path]: value } })
         const changed = (path as Path).replace('items', 'lines').replace('.n_qty', '.qty')
         for (const other of Object.keys(any.head)) {
-          if (other !== changed && splitPartPath(other)?.element !== splitPartPath(changed)?.element) expect(result.record.head[other]).toBe(any.head[other])
+          if (other !== changed && splitPartPath(other)?.element !== splitPartPath(changed)?.element)
+            expect(result.record.head[other]).toBe(any.head[other])
         }
         expect(result.conflicts.filter((one) => one.path !== changed)).toEqual([])
       }),
@@ -312,7 +408,10 @@ test('a value of a record that is deleted is kept as the loser, and never brings
   const record = recordOf({ deleted: true, head: headOf({ email: 'a' }) })
   const result = fold({ record, lane: laneOf(), image: { n_email: 'b', n_phone: 'p' } })
   expect(result.record).toBe(record)
-  expect(result.conflicts).toMatchObject([{ path: 'email', loserValue: 'b', winnerValue: 'a' }, { path: 'phone', loserValue: 'p', winnerValue: null }])
+  expect(result.conflicts).toMatchObject([
+    { path: 'email', loserValue: 'b', winnerValue: 'a' },
+    { path: 'phone', loserValue: 'p', winnerValue: null },
+  ])
 })
 
 test('what we only write there is no change when the application tells it', () => {

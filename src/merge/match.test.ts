@@ -11,12 +11,19 @@ const byTwo = entityOf({ match: ['email', 'phone'] })
 
 describe('the match key', () => {
   test('of an image is that of the record which it makes', () => {
-    fc.assert(fc.property(canonicals, (fields) => matchKeyOf(byTwo, binding, imageOf(fields)) === matchKeyOfRecord(byTwo, recordOf({ head: headOf(fields) }))))
+    fc.assert(
+      fc.property(
+        canonicals,
+        (fields) =>
+          matchKeyOf(byTwo, binding, imageOf(fields)) === matchKeyOfRecord(byTwo, recordOf({ head: headOf(fields) })),
+      ),
+    )
   })
 
   test('does not tell letter case, surrounding space and Unicode form apart', () => {
     const key = matchKeyOf(entity, binding, { n_email: 'rené@x.org' })
-    for (const same of [' RENÉ@x.org ', 'rene\u0301@X.ORG']) expect(matchKeyOf(entity, binding, { n_email: same })).toBe(key)
+    for (const same of [' RENÉ@x.org ', 'rene\u0301@X.ORG'])
+      expect(matchKeyOf(entity, binding, { n_email: same })).toBe(key)
     expect(matchKeyOf(entity, binding, { n_email: 'rene@x.org' })).not.toBe(key)
   })
 

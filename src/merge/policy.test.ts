@@ -45,7 +45,8 @@ describe('the policy', () => {
 
   test('prefer: the application named first stands, whatever the times; one that is not named loses to one that is', () => {
     const prefer: Policy = { kind: 'prefer', apps: [shop, erp] }
-    const wins = (a: typeof crm, b: typeof crm) => incomingWins(entity, prefer, { app: a, timeMs: 0 }, { app: b, timeMs: 999 })
+    const wins = (a: typeof crm, b: typeof crm) =>
+      incomingWins(entity, prefer, { app: a, timeMs: 0 }, { app: b, timeMs: 999 })
     expect([wins(shop, erp), wins(erp, shop), wins(erp, crm), wins(crm, shop)]).toEqual([true, false, true, false])
   })
 
@@ -53,13 +54,24 @@ describe('the policy', () => {
     const prefer: Policy = { kind: 'prefer', apps: [shop] }
     const wins = (a: typeof crm, aMs: number, b: typeof crm, bMs: number) =>
       incomingWins(entity, prefer, { app: a, timeMs: aMs }, { app: b, timeMs: bMs })
-    expect([wins(erp, 2, crm, 1), wins(erp, 1, crm, 1), wins(crm, 1, erp, 1), wins(crm, 1, erp, 2)]).toEqual([true, false, true, false])
+    expect([wins(erp, 2, crm, 1), wins(erp, 1, crm, 1), wins(crm, 1, erp, 1), wins(crm, 1, erp, 2)]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
   })
 
   test('applications outside sync go by name, after those in it', () => {
     const latest: Policy = { kind: 'latest', skewMs: 0 }
-    const wins = (a: typeof crm, b: typeof crm) => incomingWins(entity, latest, { app: a, timeMs: 1 }, { app: b, timeMs: 1 })
-    expect([wins(other, stranger), wins(stranger, other), wins(stranger, shop), wins(shop, stranger)]).toEqual([true, false, false, true])
+    const wins = (a: typeof crm, b: typeof crm) =>
+      incomingWins(entity, latest, { app: a, timeMs: 1 }, { app: b, timeMs: 1 })
+    expect([wins(other, stranger), wins(stranger, other), wins(stranger, shop), wins(shop, stranger)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ])
   })
 })
 

@@ -24,7 +24,7 @@ export function judgeLosses(oracle: Oracle): Losses {
   let lost: string | null = null
   for (const node of oracle.writes.toReversed()) {
     if (accounted.has(node)) continue
-    if (isUndone(oracle, node)) account(accounted, node)
+    if (isUndone(oracle, node) || isShared(oracle, accounted, node)) account(accounted, node)
     else if (isDeclared(oracle, node)) {
       declared++
       account(accounted, node)
@@ -96,6 +96,14 @@ function isUndone(oracle: Oracle, node: WriteNode): boolean {
     }
   }
   return false
+}
+
+/** Another user wrote the same value without knowing of this write, and theirs is accounted for: the hub has no way to tell the two apart. */
+function isShared(oracle: Oracle, accounted: ReadonlySet<WriteNode>, node: WriteNode): boolean {
+  const equals = oracle.candidates(node.version.record, node.path, node.taint)
+  if (equals.length < 2) return false
+  const own = ancestryOf([node])
+  return equals.some((other) => accounted.has(other) && !own.has(other))
 }
 
 function ancestryOf(nodes: readonly WriteNode[]): Set<WriteNode> {
