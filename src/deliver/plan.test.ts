@@ -33,6 +33,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => ({
   takeSlot: () => true,
   nativeOf: references.nativeOf,
   isGone: () => false,
+  isDue: false,
   blocked: false,
   fresh: false,
   ...more,
@@ -86,7 +87,7 @@ describe('planning a lane', () => {
   test('never decides a second write while one is open', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding, blocked, fresh }) => {
-        fc.pre(lane.intent !== null)
+        if (lane.intent === null) return
         const planned = plan(record, lane, binding, { blocked, fresh })
         expect(planned.next).toBe('intent')
         expect(planned.lane.intent).toBe(lane.intent)
@@ -98,7 +99,7 @@ describe('planning a lane', () => {
   test('never decides a write on a lane that is blocked, being read, parked at this head, detached, or pausing', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding, blocked, fresh, free }) => {
-        fc.pre(lane.intent === null)
+        if (lane.intent !== null) return
         const planned = plan(record, lane, binding, { blocked, fresh, takeSlot: () => free })
         const isParked = lane.park !== null && lane.park.headSeq >= record.headSeq
         const isPausing = lane.retry !== null && lane.retry.notBeforeMs > 1000
@@ -112,7 +113,7 @@ describe('planning a lane', () => {
   test('reads a blind target before it writes to it, and a conditional one of which no version is known', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding, free }) => {
-        fc.pre(lane.intent === null)
+        if (lane.intent !== null) return
         const planned = plan(record, lane, binding, { takeSlot: () => free, fresh: false })
         const { token, condition } = binding.capabilities
         const lacksToken = condition === 'C2' && token !== 'T0' && lane.token === null
@@ -128,7 +129,7 @@ describe('planning a lane', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding, blocked, fresh, free }) => {
         let asked = 0
-        const planned = plan(record, lane, binding, { blocked, fresh, takeSlot: () => (asked++, free) })
+        const planned = plan(record, lane, binding, { blocked, fresh, takeSlot: () => ++asked > 0 && free })
         expect(planned.next === 'intent').toBe(planned.lane.intent !== null && !(blocked && lane.intent === null))
         expect(asked).toBe((planned.next === 'intent' && lane.intent === null) || planned.next === 'behind' ? 1 : 0)
         if (planned.next === 'behind') expect(free).toBe(false)
@@ -141,8 +142,7 @@ describe('planning a lane', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding, fresh }) => {
         const { intent, nextOp } = plan(record, lane, binding, { fresh }).lane
-        fc.pre(intent !== null && lane.intent === null)
-        if (intent === null) return
+        if (intent === null || lane.intent !== null) return
         expect([intent.op, nextOp, intent.state, intent.epoch, intent.baseToken]).toEqual([
           `i.1.c1.crm.${lane.nextOp}`,
           lane.nextOp + 1,
@@ -166,14 +166,14 @@ describe('planning a lane', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding }) => {
         const { intent } = plan(record, lane, binding, { fresh: true }).lane
-        fc.pre(intent !== null && lane.intent === null && intent.kind !== 'delete')
+        if (intent === null || lane.intent !== null || intent.kind === 'delete') return
         const after = {
           ...lane,
           nativeId: laneOf().nativeId,
           exists: true,
           intent: null,
           retry: null,
-          sent: applySent(intent?.kind === 'create' ? {} : lane.sent, intent?.patch ?? {}),
+          sent: applySent(intent.kind === 'create' ? {} : lane.sent, intent.patch),
         }
         expect(plan(record, after, binding)).toMatchObject({
           next: 'idle',
@@ -187,9 +187,9 @@ describe('planning a lane', () => {
     fc.assert(
       fc.property(situations, ({ record, lane, binding, fresh }) => {
         const { intent } = plan(record, lane, binding, { fresh }).lane
-        fc.pre(intent !== null && lane.intent === null)
-        if (intent?.kind === 'delete') expect(record.deleted && binding.deletes === 'propagate').toBe(true)
-        if (intent?.kind === 'create') expect(binding.createHere && lane.nativeId === null).toBe(true)
+        if (intent === null || lane.intent !== null) return
+        if (intent.kind === 'delete') expect(record.deleted && binding.deletes === 'propagate').toBe(true)
+        if (intent.kind === 'create') expect(binding.createHere && lane.nativeId === null).toBe(true)
       }),
     )
   })
@@ -249,6 +249,13 @@ describe('a lane with a need', () => {
     expect(plan(recordOf({ head: headOf({ owner: 'a1' }) }), gone.lane, bindingOf())).toMatchObject({
       next: 'intent',
       lane: { park: null, waitsFor: null },
+    })
+  })
+
+  test('that is detached is left alone', () => {
+    expect(plan(record, { ...behind, detached: true }, bindingOf())).toMatchObject({
+      next: 'idle',
+      lane: { intent: null },
     })
   })
 

@@ -18,6 +18,7 @@ const planning = {
   takeSlot: () => true,
   nativeOf: references.nativeOf,
   isGone: () => false,
+  isDue: false,
   blocked: false,
   fresh: true,
 }

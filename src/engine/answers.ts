@@ -51,7 +51,7 @@ export class Answers {
         work,
         binding,
         input.read,
-        input.begunAfter,
+        this.#turn.live.has(prepared.seq) ? input.begunAfter : BEFORE_RESTART,
         at(prepared),
         jitterOf(prepared.seq),
         prepared.image,
@@ -62,7 +62,7 @@ export class Answers {
     // What cannot be folded yet is held, and blocks the lane until it can: then it is an ordinary observation, so nothing stays open for it.
     if (!folded) work.setLane({ ...work.lane(binding), intent: null, reading: null })
     this.#turn.received(work)
-    if (input.read.result === 'found' && work.lane(binding).reading === null)
+    if (input.read.result === 'found' && this.#turn.live.has(prepared.seq) && work.lane(binding).reading === null)
       this.#turn.fresh.add(laneKey(work.state.key, binding.app))
     this.#turn.laneFreed(work, binding)
   }
@@ -187,6 +187,8 @@ export class Answers {
   }
 }
 
+/** A read of before a restart answers nothing that is asked now. */
+const BEFORE_RESTART = asJournalPosition(-1)
 /** Pause before a read of an unlinked record is tried again. */
 const READ_RETRY_MS = 1000
 

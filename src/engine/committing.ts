@@ -1,7 +1,7 @@
 import { isPausing } from '../deliver/backoff.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, Link, OpenLane, RecordState } from '../model/record.ts'
+import type { Conflict, Lane, Link, OpenLane } from '../model/record.ts'
 import type { CommitBatch, RecordWrite } from '../ports/store.ts'
 import { CONSUMER } from './engine.ts'
 import { openLaneOf, type RecordWork } from './record-work.ts'

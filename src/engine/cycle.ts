@@ -157,6 +157,7 @@ export class Cycle {
     const lane = this.#engine.undecided.get(entry.seq)
     if (lane !== undefined) {
       this.#engine.undecided.delete(entry.seq)
+      this.#turn.live.add(entry.seq)
       this.#engine.dispatcher.done(lane)
     }
     switch (input.type) {

@@ -26,6 +26,8 @@ export class Turn {
   readonly held: HeldEntry[] = []
   readonly madeDurable: Prepared[] = []
   readonly heldDone: { seq: JournalPosition; entity: Prepared['entity']['name'] }[] = []
+  /** Entries that answer what this process asked; an answer of before a restart says how things were, not how they are. */
+  readonly live = new Set<JournalPosition>()
   /** Lanes whose state was read in this turn. */
   readonly fresh = new Set<string>()
   /** Lanes that need a write and found no free slot. */

@@ -147,23 +147,23 @@ describe('an entry that could not be folded', () => {
     room.wait(entryOf(1, 'r1', older), ['operator'], how)
     return room
   }
-  const after = (older: Partial<Prepared>, newer: Partial<Prepared>, how?: 'parked' | 'replaceable' | 'queued') =>
+  const isBehind = (older: Partial<Prepared>, newer: Partial<Prepared>, how?: 'parked' | 'replaceable' | 'queued') =>
     roomWith(older, how).behind(entryOf(2, 'r1', newer)).queued
 
   test('makes way for a newer full state, a hint or a read', () => {
-    expect(after({ token: token(3) }, { token: token(4) })).toBe(false)
-    expect(after({}, { kind: 'hint' })).toBe(false)
-    expect(after({}, { begunAfter: asJournalPosition(1) })).toBe(false)
-    expect(after({ token: token(3) }, { token: token(4) }, 'replaceable')).toBe(false)
+    expect(isBehind({ token: token(3) }, { token: token(4) })).toBe(false)
+    expect(isBehind({}, { kind: 'hint' })).toBe(false)
+    expect(isBehind({}, { begunAfter: asJournalPosition(1) })).toBe(false)
+    expect(isBehind({ token: token(3) }, { token: token(4) }, 'replaceable')).toBe(false)
   })
 
   test('stays before a part of a state, an older state, and one whose order is not known', () => {
-    expect(after({ token: token(3) }, { token: token(4), partial: true })).toBe(true)
-    expect(after({ token: token(3) }, { token: token(3) })).toBe(true)
-    expect(after({ token: token(3) }, { token: token(2) })).toBe(true)
-    expect(after({ token: token(3) }, {})).toBe(true)
-    expect(after({}, { token: token(4) })).toBe(true)
-    expect(after({ token: token(3) }, { token: token(4) }, 'queued')).toBe(true)
+    expect(isBehind({ token: token(3) }, { token: token(4), partial: true })).toBe(true)
+    expect(isBehind({ token: token(3) }, { token: token(3) })).toBe(true)
+    expect(isBehind({ token: token(3) }, { token: token(2) })).toBe(true)
+    expect(isBehind({ token: token(3) }, {})).toBe(true)
+    expect(isBehind({}, { token: token(4) })).toBe(true)
+    expect(isBehind({ token: token(3) }, { token: token(4) }, 'queued')).toBe(true)
   })
 
   test('blocks writes to its record, an ordinary wait does not', () => {

@@ -53,7 +53,12 @@ function changedParts(
     const elementsNow = elementsOf(now, mapping.container)
     for (const element of elementsOf(before, mapping.container)) {
       if (before[element] === true && now[element] !== true) {
-        changed.push({ path: mapping.part + element.slice(mapping.container.length), element: null, value: false, natives: [element] })
+        changed.push({
+          path: mapping.part + element.slice(mapping.container.length),
+          element: null,
+          value: false,
+          natives: [element],
+        })
       }
     }
     for (const element of elementsNow) {
@@ -125,7 +130,10 @@ const shown = (values: Readonly<Record<string, Value>>): string =>
     .slice(0, 300)
 
 /** All native ids that an image refers to, so that the cross-reference can be loaded before the fold. A value that cannot be decoded is left to the fold to report. */
-export function referencesIn(binding: BindingModel, image: Image): { entity: NonNullable<FieldMapping['reference']>; nativeId: ReturnType<typeof asNativeId> }[] {
+export function referencesIn(
+  binding: BindingModel,
+  image: Image,
+): { entity: NonNullable<FieldMapping['reference']>; nativeId: ReturnType<typeof asNativeId> }[] {
   const found: { entity: NonNullable<FieldMapping['reference']>; nativeId: ReturnType<typeof asNativeId> }[] = []
   const look = (mapping: FieldMapping, prefix: Path) => {
     if (mapping.reference === null || mapping.decode === null) return

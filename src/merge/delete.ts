@@ -15,8 +15,23 @@ export interface DeleteResult {
  * Folds a deletion that an application tells us (docs/protocol.md step 10, hazard 14). By default it wins only when its application had seen everything: otherwise the
  * data is kept, the record is detached in the deleting application, and listed as a conflict. Pure.
  */
-export function foldDelete(entity: EntityModel, binding: BindingModel, record: RecordState, lane: Lane, at: { readonly seq: JournalPosition; readonly atMs: number }): DeleteResult {
-  const without: Lane = { ...lane, exists: false, image: {}, sent: {}, intent: null, reading: null, retry: null, waitsFor: null }
+export function foldDelete(
+  entity: EntityModel,
+  binding: BindingModel,
+  record: RecordState,
+  lane: Lane,
+  at: { readonly seq: JournalPosition; readonly atMs: number },
+): DeleteResult {
+  const without: Lane = {
+    ...lane,
+    exists: false,
+    image: {},
+    sent: {},
+    intent: null,
+    reading: null,
+    retry: null,
+    waitsFor: null,
+  }
   if (record.deleted) return { record, lane: without, conflicts: [], effect: 'known' }
   const unseen = unseenBy(binding, record, lane)
   const policy = entity.deletes
@@ -27,22 +42,41 @@ export function foldDelete(entity: EntityModel, binding: BindingModel, record: R
       const update = { app: cell.origin.app, value: cell.value }
       const [won, lost] = winner === 'delete' ? [deletion, update] : [update, deletion]
       return {
-        key: record.key, entity: record.entity, path, loserApp: lost.app, loserValue: lost.value, winnerApp: won.app, winnerValue: won.value,
-        reason: 'unseen', policy: `deletes: ${policy}`, seq: at.seq, atMs: at.atMs,
+        key: record.key,
+        entity: record.entity,
+        path,
+        loserApp: lost.app,
+        loserValue: lost.value,
+        winnerApp: won.app,
+        winnerValue: won.value,
+        reason: 'unseen',
+        policy: `deletes: ${policy}`,
+        seq: at.seq,
+        atMs: at.atMs,
       }
     })
   if (policy === 'ignore' || binding.deletes === 'ignore') {
     return { record, lane: { ...without, detached: true }, conflicts: [], effect: 'detached' }
   }
   if (policy === 'update-wins' && unseen.length > 0) {
-    return { record, lane: { ...without, nativeId: null, exists: null, incarnation: lane.incarnation + 1 }, conflicts: log('update'), effect: 'recreated' }
+    return {
+      record,
+      lane: { ...without, nativeId: null, exists: null, incarnation: lane.incarnation + 1 },
+      conflicts: log('update'),
+      effect: 'recreated',
+    }
   }
   if (policy === 'default' && unseen.length > 0) {
     return { record, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
   }
   // What the deleting application does not map at all does not stop the deletion, but it is kept in the log like everything its user had not seen.
   const lost = [...unseen, ...invisibleTo(binding, record, lane)]
-  return { record: { ...record, deleted: true, headSeq: at.seq }, lane: without, conflicts: log('delete', lost), effect: 'deleted' }
+  return {
+    record: { ...record, deleted: true, headSeq: at.seq },
+    lane: without,
+    conflicts: log('delete', lost),
+    effect: 'deleted',
+  }
 }
 
 /** Mapped paths of the head that the application did not hold when it deleted: changes its user had not seen. */
@@ -61,7 +95,9 @@ function unseenBy(binding: BindingModel, record: RecordState, lane: Lane): Path[
 /** Paths of the head that the application does not map, set by others. */
 function invisibleTo(binding: BindingModel, record: RecordState, lane: Lane): Path[] {
   const follows = followed(binding)
-  return Object.keys(record.head).filter((path) => !follows(path) && record.head[path]?.origin.app !== lane.app && record.head[path]?.value !== null)
+  return Object.keys(record.head).filter(
+    (path) => !follows(path) && record.head[path]?.origin.app !== lane.app && record.head[path]?.value !== null,
+  )
 }
 
 /** Whether an application is told of a path. */
@@ -72,6 +108,9 @@ function followed(binding: BindingModel): (path: Path) => boolean {
     const inPart = splitPartPath(path)
     if (inPart === undefined) return mapped.has(path)
     const part = binding.parts.find((one) => one.part === inPart.part)
-    return part !== undefined && (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in'))
+    return (
+      part !== undefined &&
+      (inPart.field === '' || part.fields.some((field) => field.field === inPart.field && field.direction !== 'in'))
+    )
   }
 }

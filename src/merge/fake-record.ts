@@ -317,6 +317,7 @@ export const states: fc.Arbitrary<{ record: RecordState; lane: Lane }> = fc
       const [choice, app, timeMs, hops] = dice.next().value as [number, AppId, number, number]
       head[path] = { value: headFields[path] as Value, origin: origin({ app, timeMs: 800 + timeMs, hops }) }
       if (followsAll || choice < 3) sent[path] = headFields[path] as Value
+      else if (headFields[path] === false) Object.assign(sent, { [path]: true, [`${path}.qty`]: 'held' })
     }
     for (const path in otherSent) {
       const [choice] = dice.next().value as [number]

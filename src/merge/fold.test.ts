@@ -64,7 +64,7 @@ const ownOf = (patch: Fields, how: OwnWriteSeen['how'] = 'exact', by: OwnWriteSe
   native: imageOf(patch),
   origin: by,
 })
-const valueOf = (record: RecordState, path: Path): Value | undefined => record.head[path]?.value
+const headValue = (record: RecordState, path: Path): Value | undefined => record.head[path]?.value
 const keeps = (conflicts: readonly Conflict[], path: Path, value: Value | undefined): boolean =>
   conflicts.some((one) => one.path === path && valuesEqual(one.loserValue, value))
 
@@ -165,9 +165,14 @@ describe('folding', () => {
       fc.property(observed, (state) => {
         const result = fold(state)
         for (const { path, value, element } of changesIn(state)) {
-          if (element === null && value === false && valueOf(state.record, path) === undefined && state.record.deleted)
+          if (
+            element === null &&
+            value === false &&
+            headValue(state.record, path) === undefined &&
+            state.record.deleted
+          )
             continue
-          const stands = valuesEqual(valueOf(result.record, path), value)
+          const stands = valuesEqual(headValue(result.record, path), value)
           expect(stands || keeps(result.conflicts, path, value), `${path} = ${String(value)}`).toBe(true)
         }
       }),
@@ -180,8 +185,9 @@ describe('folding', () => {
       fc.property(observed, (state) => {
         const result = fold(state)
         for (const path of Object.keys(state.record.head)) {
-          const before = valueOf(state.record, path)
-          if (valuesEqual(before, state.lane.sent[path]) || valuesEqual(valueOf(result.record, path), before)) continue
+          const before = headValue(state.record, path)
+          if (valuesEqual(before, state.lane.sent[path]) || valuesEqual(headValue(result.record, path), before))
+            continue
           expect(keeps(result.conflicts, path, before), `${path} = ${String(before)}`).toBe(true)
         }
       }),
@@ -196,7 +202,7 @@ describe('folding', () => {
         const said = new Map(changesIn(state).map((change) => [change.path, change.value]))
         for (const path of Object.keys(result.record.head)) {
           if (result.record.head[path] === state.record.head[path]) continue
-          expect(valuesEqual(said.get(path), valueOf(result.record, path))).toBe(true)
+          expect(valuesEqual(said.get(path), headValue(result.record, path))).toBe(true)
           expect(result.record.head[path]?.origin.seq).toBe(seq)
         }
         if (state.record.deleted) expect(result.record).toBe(state.record)
@@ -223,7 +229,7 @@ describe('folding', () => {
         const result = fold(state)
         expect(result.lane.image).toEqual(mergeImage(binding, state.lane.image, state.image))
         for (const { path, value, element } of changesIn(state)) {
-          const isOfRemoved = element !== null && valueOf(state.record, element) === false
+          const isOfRemoved = element !== null && headValue(state.record, element) === false
           if (!isOfRemoved && path in result.lane.sent) expect(valuesEqual(result.lane.sent[path], value)).toBe(true)
         }
       }),
@@ -380,6 +386,13 @@ describe('parts', () => {
     const result = fold({ record: gone, lane, image: { ...lane.image, 'items[1].n_qty': 7 } })
     expect([result.lost, result.record]).toEqual([['lines[1].qty'], gone])
     expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserValue: 7, reason: 'deleted' }])
+  })
+
+  // Known defect: the edit is compared with the element's absence, which is false too. Turns red once it is mended.
+  test.fails('an edit to false in an element that another took out is kept as the loser', () => {
+    const gone = recordOf({ head: headOf({ 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }) })
+    const result = fold({ record: gone, lane, image: { ...lane.image, 'items[1].n_qty': false } })
+    expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserValue: false, reason: 'deleted' }])
   })
 
   test('a container that was not sent says nothing of its elements', () => {

@@ -1,7 +1,15 @@
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
 import type { Conflict, HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
-import { type Fields, type Image, type Path, type Value, splitPartPath, valuesEqual, valuesEquivalent } from '../model/value.ts'
+import {
+  type Fields,
+  type Image,
+  mayBeRenditionOf,
+  type Path,
+  splitPartPath,
+  type Value,
+  valuesEqual,
+} from '../model/value.ts'
 import { type ChangedValue, changedValues, elementsOf } from './decode.ts'
 import { incomingWins, policyName, policyOf } from './policy.ts'
 import type { References } from './references.ts'
@@ -81,7 +89,11 @@ class Fold {
       : this.input.record
     return {
       record,
-      lane: { ...lane, image: mergeImage(binding, lane.image, image), sent: changed.length === 0 ? lane.sent : this.sent },
+      lane: {
+        ...lane,
+        image: mergeImage(binding, lane.image, image),
+        sent: changed.length === 0 ? lane.sent : this.sent,
+      },
       accepted: this.accepted,
       convergent: this.convergent,
       rendition: this.rendition,
@@ -125,7 +137,9 @@ class Fold {
     const own = this.input.own
     if (own === null || !(change.path in own.patch)) return false
     if (own.how === 'exact') return true
-    return change.natives.every((native) => native in own.native && valuesEquivalent(this.input.image[native], own.native[native]))
+    return change.natives.every(
+      (native) => native in own.native && mayBeRenditionOf(own.native[native], this.input.image[native]),
+    )
   }
 
   #accept(path: Path, value: Value): void {
@@ -157,7 +171,14 @@ class Fold {
     const policy = policyOf(entity, path)
     const origin = this.#originOfChange()
     const reason = path in this.sent ? 'both-changed' : 'first-contact'
-    if (incomingWins(entity, policy, { app: binding.app, timeMs: origin.timeMs }, { app: cell.origin.app, timeMs: cell.origin.timeMs })) {
+    if (
+      incomingWins(
+        entity,
+        policy,
+        { app: binding.app, timeMs: origin.timeMs },
+        { app: cell.origin.app, timeMs: cell.origin.timeMs },
+      )
+    ) {
       this.#log(path, cell.origin.app, cell.value, binding.app, value, reason, policyName(policy))
       this.#accept(path, value)
       this.accepted.pop()
@@ -171,13 +192,41 @@ class Fold {
 
   #logLoser(path: Path, value: Value, cell: HeadCell | undefined, reason: 'deleted'): void {
     if (cell !== undefined && valuesEqual(cell.value, value)) return
-    this.#log(path, this.input.binding.app, value, cell?.origin.app ?? this.input.binding.app, cell?.value ?? null, reason, 'delete')
+    this.#log(
+      path,
+      this.input.binding.app,
+      value,
+      cell?.origin.app ?? this.input.binding.app,
+      cell?.value ?? null,
+      reason,
+      'delete',
+    )
     this.lost.push(path)
   }
 
-  #log(path: Path, loserApp: Conflict['loserApp'], loserValue: Value, winnerApp: Conflict['winnerApp'], winnerValue: Value, reason: Conflict['reason'], policy: string): void {
+  #log(
+    path: Path,
+    loserApp: Conflict['loserApp'],
+    loserValue: Value,
+    winnerApp: Conflict['winnerApp'],
+    winnerValue: Value,
+    reason: Conflict['reason'],
+    policy: string,
+  ): void {
     const { record, seq, atMs } = this.input
-    this.conflicts.push({ key: record.key, entity: record.entity, path, loserApp, loserValue, winnerApp, winnerValue, reason, policy, seq, atMs })
+    this.conflicts.push({
+      key: record.key,
+      entity: record.entity,
+      path,
+      loserApp,
+      loserValue,
+      winnerApp,
+      winnerValue,
+      reason,
+      policy,
+      seq,
+      atMs,
+    })
   }
 
   /** One origin for all that this observation changes: a person's change is its own root; what the app made of our write descends from it. */
@@ -186,7 +235,13 @@ class Fold {
     const { seq, binding, atMs, sourceTimeMs, own } = this.input
     const timeMs = sourceTimeMs === undefined ? atMs : Math.min(sourceTimeMs, atMs)
     const cause = own?.how === 'exact' ? own.origin : null
-    this.#origin = { seq, app: binding.app, timeMs, root: cause?.root ?? seq, hops: cause === null ? 0 : cause.hops + 1 }
+    this.#origin = {
+      seq,
+      app: binding.app,
+      timeMs,
+      root: cause?.root ?? seq,
+      hops: cause === null ? 0 : cause.hops + 1,
+    }
     return this.#origin
   }
 }

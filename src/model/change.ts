@@ -72,7 +72,12 @@ export type OperatorAction =
 export type Input =
   | { readonly type: 'notification'; readonly change: Change }
   /** `begunAfter`: the journal position when the read was sent; it answers every hint up to there. `key`: the create that was looked for by its correlation id. */
-  | { readonly type: 'read'; readonly read: ReadImage; readonly begunAfter: JournalPosition; readonly key?: CanonicalKey }
+  | {
+      readonly type: 'read'
+      readonly read: ReadImage
+      readonly begunAfter: JournalPosition
+      readonly key?: CanonicalKey
+    }
   | { readonly type: 'outcome'; readonly key: CanonicalKey; readonly app: AppId; readonly outcome: Outcome }
   | { readonly type: 'operator'; readonly operator: OperatorAction }
   /** A time that was waited for has come (retry, fence, deadline); `atMs` of the entry is the time passed in. */

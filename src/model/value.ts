@@ -71,6 +71,28 @@ export function valuesEquivalent(a: Value | undefined, b: Value | undefined): bo
   return left !== undefined && left === right
 }
 
+/** A text this short is too likely to be a word of its own to be taken for a longer one cut off. */
+const CUT_OFF_LENGTH_MIN = 8
+
+/**
+ * Whether `found` may be how a store keeps `written`: equivalent, cut off at a length, or rounded to fewer decimals. Like equivalence it only attributes.
+ */
+export function mayBeRenditionOf(written: Value | undefined, found: Value | undefined): boolean {
+  if (valuesEquivalent(written, found)) return true
+  if (written === undefined || found === undefined || written === null || found === null) return false
+  const exact = numeric(written)
+  const kept = numeric(found)
+  if (exact !== undefined && kept !== undefined) {
+    const decimals = decimalsOf(kept)
+    return decimals < decimalsOf(exact) && Math.abs(Number(exact) - Number(kept)) < 10 ** -decimals
+  }
+  if (typeof written !== 'string' || typeof found !== 'string') return false
+  const text = normalText(found)
+  return text.length >= CUT_OFF_LENGTH_MIN && normalText(written).startsWith(text)
+}
+
+const decimalsOf = (digits: string): number => (digits.includes('.') ? digits.length - digits.indexOf('.') - 1 : 0)
+
 const normalText = (text: string): string => text.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase()
 
 /** A number's canonical spelling (`12.50` and 12.5 are both `12.5`), or undefined when the value is not a number. */
