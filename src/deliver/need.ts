@@ -59,6 +59,7 @@ class Collector {
     if (added) this.#take(path, presence)
     for (const { field } of fields) {
       const cell = this.record.head[`${path}.${field}`]
+      if (`${path}.${field}` in this.record.parkedPaths) continue
       if (cell !== undefined && (added || !valuesEqual(cell.value, this.sent[`${path}.${field}`])))
         this.#take(`${path}.${field}`, cell)
     }

@@ -44,7 +44,7 @@ export function settleOutcome(
 ): Settled {
   switch (outcome.result) {
     case 'applied':
-      return applied(lane, intent, binding, outcome, context)
+      return applied(record, lane, intent, binding, outcome, context)
     case 'conflict':
       return conflict(lane, intent, binding, context)
     case 'gone':
@@ -64,7 +64,14 @@ export function settleOutcome(
   }
 }
 
-function applied(lane: Lane, intent: Intent, binding: BindingModel, outcome: Outcome, context: SettleContext): Settled {
+function applied(
+  record: RecordState,
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  outcome: Outcome,
+  context: SettleContext,
+): Settled {
   if (intent.kind === 'delete') {
     return { lane: closed(lane), verdict: 'applied', text: `deleted in ${lane.app} by ${intent.op}`, gone: 'ours' }
   }
@@ -72,7 +79,7 @@ function applied(lane: Lane, intent: Intent, binding: BindingModel, outcome: Out
   if (nativeId === null) {
     const message = `${lane.app} took the create ${intent.op}, but its reply names no id. Check \`id\` in the binding, then release.`
     return {
-      lane: parked(closed(lane), 'target.reply-invalid', message, intent.root, context),
+      lane: parked(closed(lane), 'target.reply-invalid', message, record.headSeq, context),
       verdict: 'parked',
       text: message,
     }

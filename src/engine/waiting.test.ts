@@ -133,7 +133,7 @@ describe('the waiting room', () => {
   })
 
   // Known limit: between release and takeReleased a record counts as free, so an entry that arrives then goes ahead of older ones. Turns red once it is mended.
-  test.fails('an entry that arrives while older ones of its record are let go does not go ahead of them', () => {
+  test('an entry that arrives while older ones of its record are let go does not go ahead of them', () => {
     const room = new WaitingRoom()
     room.wait(entryOf(1, 'r1'), ['lane:1'])
     room.release('lane:1')

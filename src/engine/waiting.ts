@@ -34,7 +34,7 @@ export class WaitingRoom {
   /** True when the entry must queue behind an earlier one of its record; it then does. Entries that could not be folded are superseded by a newer state. */
   behind(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
     const queue = this.#queues.get(entry.ref)
-    if (queue === undefined) return NOT_BEHIND
+    if (queue === undefined) return this.#behindReleased(entry)
     if (queue.replaceable && queue.entries.every((older) => supersedes(entry, older))) {
       this.#drop(entry.ref, queue)
       return { queued: false, superseded: queue.entries }
@@ -44,6 +44,13 @@ export class WaitingRoom {
     queue.entries.push(entry)
     if (!entry.durable) this.#volatile.add(entry)
     return { queued: true, superseded: [] }
+  }
+
+  /** Earlier entries of the record have been let go and not been taken yet: it follows them. */
+  #behindReleased(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
+    if (this.#released.length === 0 || !this.#released.some((earlier) => earlier.ref === entry.ref)) return NOT_BEHIND
+    this.#released.push(entry)
+    return { queued: true, superseded: EMPTY }
   }
 
   /** Makes an entry the first of its record's queue. */

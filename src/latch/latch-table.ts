@@ -41,8 +41,10 @@ export class LatchTable {
     const latch = this.#byLane.get(lane)
     if (latch === undefined) return
     this.#byLane.delete(lane)
-    if (latch.ref !== null) this.#byRef.delete(latch.ref)
-    else this.#creates(app, latch.object).delete(key)
+    if (latch.ref !== null) {
+      // Two entities may follow one native row: the latch of the other stays.
+      if (this.#byRef.get(latch.ref) === latch) this.#byRef.delete(latch.ref)
+    } else this.#creates(app, latch.object).delete(key)
   }
 
   /** The write of ours that is outstanding on a native record. */

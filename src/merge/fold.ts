@@ -119,7 +119,9 @@ class Fold {
       return
     }
     if (change.element !== null && this.head[change.element]?.value === false) {
-      this.#logLoser(path, value, this.head[change.element], 'deleted')
+      const removed = this.head[change.element] as HeadCell
+      this.#log(path, this.input.binding.app, value, removed.origin.app, null, 'deleted', 'delete')
+      this.lost.push(path)
       return
     }
     if (cell !== undefined && valuesEqual(value, cell.value)) {
@@ -137,6 +139,7 @@ class Fold {
     const own = this.input.own
     if (own === null || !(change.path in own.patch)) return false
     if (own.how === 'exact') return true
+    if (change.path.endsWith(']')) return change.value === own.patch[change.path]
     return change.natives.every(
       (native) => native in own.native && mayBeRenditionOf(own.native[native], this.input.image[native]),
     )

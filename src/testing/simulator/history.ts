@@ -34,6 +34,8 @@ export interface HistoryApp {
   readonly rank: number
   /** Writes are not conditional (C0): what users commit between our read and our write is lost, and counted as declared. */
   readonly blind: boolean
+  /** Its version tokens are made from the content alone: what was changed and set back looks as if nothing had happened. */
+  readonly contentTokens: boolean
   readonly objects: ReadonlyMap<EntityName, AppObject>
 }
 
@@ -99,6 +101,8 @@ export interface Acknowledged {
 /** A value that the head of a record came to have. */
 export interface HeadVersion {
   readonly seq: number
+  /** The application that it came from. */
+  readonly app: AppId
   readonly key: CanonicalKey
   readonly path: Path
   readonly value: Value

@@ -80,7 +80,7 @@ export class ObservedStore implements Store {
 
   #noteCell(key: CanonicalKey, path: Path, before: HeadCell | undefined, now: HeadCell): void {
     if (before === now || (before !== undefined && before.value === now.value)) return
-    this.#world.history.heads.push({ seq: this.#world.nextSeq(), key, path, value: now.value })
+    this.#world.history.heads.push({ seq: this.#world.nextSeq(), app: now.origin.app, key, path, value: now.value })
     if (this.#world.trace.isOn) this.#world.say('hub', `head of ${key}: ${path} = ${JSON.stringify(now.value)}`)
   }
 

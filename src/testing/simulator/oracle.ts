@@ -96,6 +96,25 @@ export class Oracle {
     return this.candidates(version.record, path, taint).filter((node) => node.version.seq < version.seq)
   }
 
+  /** Whether the hub has made a write of a user part of a head, or decided against it: only then it knows that there was one. */
+  isTakenUp(node: WriteNode): boolean {
+    const { record, app, seq } = node.version
+    const isSame = (path: Path, value: Value): boolean =>
+      path === node.path && this.taintOfCanonical(record, path, value) === node.taint
+    return (
+      this.history.heads.some(
+        (head) =>
+          head.app === app &&
+          head.seq > seq &&
+          this.recordOfKey.get(head.key) === record &&
+          isSame(head.path, head.value),
+      ) ||
+      (this.history.end?.conflicts ?? []).some(
+        (one) => one.loserApp === app && this.recordOfKey.get(one.key) === record && isSame(one.path, one.loserValue),
+      )
+    )
+  }
+
   /** The taint of a canonical value, as in heads and conflicts. */
   taintOfCanonical(record: number, path: Path, value: Value): Taint {
     const spec = this.#specOf(record)
@@ -244,6 +263,15 @@ export class Oracle {
     const [now] = before
     if (now === undefined || before.length > 1 || !candidates.every((node) => isSureAncestor(node, now))) return
     if (this.isBlind(version.app) && this.isUnseen(now, version)) return
+    if (
+      this.history.apps.get(version.app)?.contentTokens === true &&
+      candidates.some((node) => now.parents.includes(node)) &&
+      !this.isTakenUp(now)
+    ) {
+      // Undone by a user before the hub knew that its write had been done: an application whose versions are made from the content cannot tell.
+      this.needlessConflicts++
+      return
+    }
     if (this.#isListed(now) && (this.history.doubts || this.#isLossyRendition(version, path, candidates))) {
       this.needlessConflicts++
       return

@@ -215,9 +215,15 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
 function emptyHistory({ profiles, choices, rates }: Scenario): History {
   return {
     apps: new Map(
-      profiles.map(({ app, index, capabilities, objects }) => [
+      profiles.map(({ app, index, capabilities, tokens, objects }) => [
         app,
-        { app, rank: index, blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3', objects },
+        {
+          app,
+          rank: index,
+          blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3',
+          contentTokens: tokens === 'content',
+          objects,
+        },
       ]),
     ),
     deletes: choices.deletes,

@@ -27,6 +27,7 @@ export class Story {
             app: asAppId(app),
             rank,
             blind: more.blind?.includes(app) === true,
+            contentTokens: false,
             objects: new Map([[CUSTOMER, object]]),
           },
         ]),
@@ -87,8 +88,8 @@ export class Story {
     return this
   }
 
-  head(path: Path, value: Value): this {
-    this.history.heads.push({ seq: ++this.#seq, key: KEY, path, value })
+  head(path: Path, value: Value, app = 'a'): this {
+    this.history.heads.push({ seq: ++this.#seq, app: asAppId(app), key: KEY, path, value })
     return this
   }
 

@@ -24,11 +24,12 @@ export function judgeLosses(oracle: Oracle): Losses {
   let lost: string | null = null
   for (const node of oracle.writes.toReversed()) {
     if (accounted.has(node)) continue
-    if (isUndone(oracle, node) || isShared(oracle, accounted, node)) account(accounted, node)
+    if (isUndone(oracle, node) || isInvisible(oracle, node) || isShared(oracle, accounted, node))
+      account(accounted, node)
     else if (isDeclared(oracle, node)) {
       declared++
       account(accounted, node)
-    } else lost = describeLoss(oracle, node)
+    } else lost ??= describeLoss(oracle, node)
   }
   return { lost, declared }
 }
@@ -104,6 +105,19 @@ function isShared(oracle: Oracle, accounted: ReadonlySet<WriteNode>, node: Write
   if (equals.length < 2) return false
   const own = ancestryOf([node])
   return equals.some((other) => accounted.has(other) && !own.has(other))
+}
+
+/**
+ * Set back by the users of one application to what the hub knew it to hold, before the hub had taken up anything of what lay between: for the hub nothing has changed, and whatever
+ * else is newer may take its place.
+ */
+function isInvisible(oracle: Oracle, node: WriteNode): boolean {
+  if (node.overwrittenBy === null) return false
+  for (let at: WriteNode | undefined = node.parents[0]; at !== undefined; at = at.parents[0]) {
+    if (at.taint === node.taint) return true
+    if (at.version.app !== node.version.app || oracle.isTakenUp(at)) return false
+  }
+  return false
 }
 
 function ancestryOf(nodes: readonly WriteNode[]): Set<WriteNode> {
