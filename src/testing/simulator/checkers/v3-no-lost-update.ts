@@ -113,9 +113,12 @@ function isShared(oracle: Oracle, accounted: ReadonlySet<WriteNode>, node: Write
  */
 function isInvisible(oracle: Oracle, node: WriteNode): boolean {
   if (node.overwrittenBy === null) return false
+  // A write of ours may lie between, where what undoes it restores the version token too.
+  const looksUnchanged = oracle.history.apps.get(node.version.app)?.contentTokens === true
   for (let at: WriteNode | undefined = node.parents[0]; at !== undefined; at = at.parents[0]) {
     if (at.taint === node.taint) return true
-    if (at.version.app !== node.version.app || oracle.isTakenUp(at)) return false
+    const isOurs = at.version.app !== node.version.app
+    if (isOurs ? !looksUnchanged : oracle.isTakenUp(at)) return false
   }
   return false
 }
