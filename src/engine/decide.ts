@@ -61,7 +61,7 @@ function ownWriteOf(lane: Lane, token: Token | undefined): OwnWrite | undefined 
  */
 function unseenRendition(lane: Lane): OwnWriteSeen | null {
   const last = lane.own[0]
-  if (last === undefined || last.renditionSeen || last.token === null || last.token !== lane.token) return null
+  if (last === undefined || last.renditionSeen || (last.token !== null && last.token !== lane.token)) return null
   return { how: 'included', patch: unseenPatch(lane), native: lane.image, origin: null }
 }
 
