@@ -52,6 +52,7 @@ export class Dispatcher {
   readonly #abort = new AbortController()
   #writes: { app: AppState; key: CanonicalKey; op: WriteOp; lane: string }[] = []
   #reads: { app: AppState; object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[] = []
+  readonly #held = new Set<AppId>()
   #stopped = false
   #draining = false
 
@@ -85,7 +86,7 @@ export class Dispatcher {
   /** How many writes to an application may start now; one at a time while it could not be reached. */
   freeSlots(app: AppId): number {
     const state = this.#apps.get(app)
-    if (state === undefined || this.#stopped || this.#draining) return 0
+    if (state === undefined || this.#stopped || this.#draining || this.#held.has(app)) return 0
     const limits = this.#options.slots.get(app) ?? { calls: 1, batchMax: 1 }
     if (state.state !== 'open') return state.state === 'probing' && state.calls + state.reserved === 0 ? 1 : 0
     return Math.max(0, (limits.calls - state.calls) * limits.batchMax - state.reserved)
@@ -240,6 +241,15 @@ export class Dispatcher {
   /** What came back from a lane has been decided on; until then nothing else is sent on it. */
   done(lane: string): void {
     this.#inFlight.delete(lane)
+  }
+
+  /** Writes nothing to an application until `unhold`; reads go on. */
+  hold(app: AppId): void {
+    this.#held.add(app)
+  }
+
+  unhold(app: AppId): void {
+    this.#held.delete(app)
   }
 
   /** Lets what is under way finish and starts nothing new. */

@@ -142,8 +142,8 @@ export class Engine {
   async start(): Promise<void> {
     this.info = await this.store.open()
     await this.#recover()
+    await this.#feeds.start()
     this.#isReady = true
-    this.#feeds.start()
     this.wake()
   }
 

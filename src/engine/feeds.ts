@@ -15,15 +15,37 @@ export class FeedReader {
   /** The next read of each feed: a hub that stopped must not live on for it. */
   readonly #timers = new Map<string, { cancel(): void }>()
 
+  readonly #unread = new Set<string>()
+
   constructor(engine: Engine, connectors: ReadonlyMap<AppId, Connector>) {
     this.#engine = engine
     this.#connectors = connectors
   }
 
-  start(): void {
+  /**
+   * Begins to read. An application whose feed was never read before is not written to until what it holds is known: otherwise the hub would create there
+   * what it already has.
+   */
+  async start(): Promise<void> {
     for (const connector of this.#connectors.values()) {
-      for (const { feed, everyMs } of connector.source.feeds) this.#readLater(connector, feed, everyMs, 0)
+      for (const { feed, everyMs } of connector.source.feeds) {
+        if ((await this.#engine.journal.feed(connector.app, feed)) === null) this.#hold(connector.app, feed)
+        this.#readLater(connector, feed, everyMs, 0)
+      }
     }
+  }
+
+  #hold(app: AppId, feed: string): void {
+    this.#unread.add(nameOf(app, feed))
+    this.#engine.dispatcher.hold(app)
+  }
+
+  /** A feed has been read to its end once. */
+  #caughtUp(app: AppId, feed: string): void {
+    if (!this.#unread.delete(nameOf(app, feed))) return
+    for (const other of this.#unread) if (other.startsWith(app + '\u0000')) return
+    this.#engine.dispatcher.unhold(app)
+    this.#engine.wake()
   }
 
   stop(): void {
@@ -36,7 +58,10 @@ export class FeedReader {
     const timer = this.#engine.clock.timer(delayMs, () => {
       if (this.#abort.signal.aborted) return
       this.#readOnce(connector, feed).then(
-        (more) => this.#readLater(connector, feed, everyMs, more ? 0 : everyMs),
+        (more) => {
+          if (!more) this.#caughtUp(connector.app, feed)
+          this.#readLater(connector, feed, everyMs, more ? 0 : everyMs)
+        },
         (error: unknown) => {
           if (this.#abort.signal.aborted) return
           const reason = SyncError.from(error)
@@ -47,7 +72,7 @@ export class FeedReader {
         },
       )
     })
-    this.#timers.set(`${connector.app}\u0000${feed}`, timer)
+    this.#timers.set(nameOf(connector.app, feed), timer)
   }
 
   async #readOnce(connector: Connector, feed: string): Promise<boolean> {
@@ -65,3 +90,5 @@ export class FeedReader {
     return more
   }
 }
+
+const nameOf = (app: AppId, feed: string): string => `${app}\u0000${feed}`

@@ -127,9 +127,7 @@ export class SimHub implements Gate {
     if (hub === null) return
     if (this.#world.trace.isOn) this.#world.say('hub', 'is told to stop')
     const { clock } = this.#world
-    this.#world.underWay++
     hub.engine.stop().then(() => {
-      this.#world.underWay--
       if (!hub.life.isAlive) return
       if (this.#world.trace.isOn) this.#world.say('hub', `has stopped; starts again in ${afterMs} ms`)
       this.#bury(hub)
