@@ -1,6 +1,17 @@
 import { z } from 'zod'
 import { http, unverified, webhook } from '../src/connectors/http/index.ts'
-import { decimal, decimalText, defineHub, derived, entity, env, latest, readOnly, sync, writeOnly } from '../src/index.ts'
+import {
+  decimal,
+  decimalText,
+  defineHub,
+  derived,
+  entity,
+  env,
+  latest,
+  readOnly,
+  sync,
+  writeOnly,
+} from '../src/index.ts'
 
 /** The hub's side of `npm run bench -- http`: the six fields of the references, with cross-reference, latch, merge and durable state around them. */
 
@@ -52,7 +63,10 @@ const customers = sync(
       createHere: false,
       notify: webhook('/hooks/source', { verify: unverified(), deliveryId: 'event_id' }),
       fields: {
-        name: derived(['first_name', 'last_name'], (m: { first_name: string; last_name: string }) => `${m.first_name} ${m.last_name}`),
+        name: derived(
+          ['first_name', 'last_name'],
+          (m: { first_name: string; last_name: string }) => `${m.first_name} ${m.last_name}`,
+        ),
         email: readOnly('contact.email'),
         phone: readOnly('contact.phone'),
         address: derived(

@@ -81,10 +81,14 @@ const HUB_MAIN = here('../src/cli/main.ts')
 
 /** The real hub, as a user starts it, on a fresh data folder. */
 async function startHub(port: number, targetUrl: string, folder: string): Promise<Started> {
-  const child = start(HUB_MAIN, ['start', '--config', HUB_CONFIG, '--data', folder, '--port', String(port), '--log-level', 'warn'], {
-    BENCH_HUB_PORT: String(port),
-    BENCH_TARGET_URL: targetUrl,
-  })
+  const child = start(
+    HUB_MAIN,
+    ['start', '--config', HUB_CONFIG, '--data', folder, '--port', String(port), '--log-level', 'warn'],
+    {
+      BENCH_HUB_PORT: String(port),
+      BENCH_TARGET_URL: targetUrl,
+    },
+  )
   await untilAnswers(`http://127.0.0.1:${port}/readyz`, child)
   return { child }
 }

@@ -80,7 +80,6 @@ export class Engine {
   cursor = asJournalPosition(0)
   /** The newest entry taken from the tail. */
   taken = asJournalPosition(0)
-  readonly #connectors: ReadonlyMap<AppId, Connector>
   readonly #feeds: FeedReader
   readonly #listeners = new Set<(events: readonly EngineEvent[]) => void>()
   readonly #tail: Tail
@@ -114,7 +113,6 @@ export class Engine {
     this.clock = options.clock
     this.log = options.log
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
-    this.#connectors = options.connectors
     this.receivedAt = new LRUCache({ max: this.limits.recordsCached })
     this.#tail = new Tail(options.journal, this.limits.tailMax)
     this.caches = {
@@ -469,10 +467,6 @@ export class Engine {
     this.#timer?.cancel()
     this.#feeds.stop()
     this.dispatcher.kill()
-  }
-
-  connector(app: AppId): Connector | undefined {
-    return this.#connectors.get(app)
   }
 }
 

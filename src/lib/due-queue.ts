@@ -44,7 +44,12 @@ export class DueQueue {
 
   /** An entry that was replaced or deleted stays in the heap until it comes to the top. */
   #dropStale(): void {
-    for (let first = this.#heap[0]; first !== undefined && this.#due.get(first.name) !== first.dueMs; first = this.#heap[0]) this.#pop()
+    for (
+      let first = this.#heap[0];
+      first !== undefined && this.#due.get(first.name) !== first.dueMs;
+      first = this.#heap[0]
+    )
+      this.#pop()
   }
 
   #push(item: { name: string; dueMs: number }): void {
@@ -67,7 +72,8 @@ export class DueQueue {
     for (;;) {
       let child = 2 * at + 1
       if (child >= heap.length) break
-      if (child + 1 < heap.length && (heap[child + 1] as typeof last).dueMs < (heap[child] as typeof last).dueMs) child++
+      if (child + 1 < heap.length && (heap[child + 1] as typeof last).dueMs < (heap[child] as typeof last).dueMs)
+        child++
       if ((heap[child] as typeof last).dueMs >= last.dueMs) break
       heap[at] = heap[child] as typeof last
       at = child

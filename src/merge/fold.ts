@@ -129,7 +129,10 @@ class Fold {
       this.convergent.push(path)
       return
     }
-    const agreed = cell === undefined || (path in this.sent && valuesEqual(cell.value, this.sent[path]))
+    // A write in doubt carried another value than the head has now: the head has moved away from what the app holds and come back, which is a change.
+    const patch = this.input.own?.how === 'included' ? this.input.own.patch : NO_PATCH
+    const cameBack = cell !== undefined && path in patch && !valuesEqual(patch[path], cell.value)
+    const agreed = cell === undefined || (!cameBack && path in this.sent && valuesEqual(cell.value, this.sent[path]))
     if (agreed) this.#accept(path, value)
     else this.#decide(path, value, cell)
   }
@@ -248,6 +251,8 @@ class Fold {
     return this.#origin
   }
 }
+
+const NO_PATCH: Fields = {}
 
 const isPresence = (path: Path): boolean => splitPartPath(path)?.field === ''
 

@@ -29,7 +29,12 @@ export interface Surroundings {
 export type Resolution =
   | { readonly to: 'record'; readonly key: CanonicalKey }
   /** It is what our own create made, or a record that the correlated one lacks in this application: link it. */
-  | { readonly to: 'link'; readonly key: CanonicalKey; readonly why: 'correlation' | 'match'; readonly incarnation: number }
+  | {
+      readonly to: 'link'
+      readonly key: CanonicalKey
+      readonly why: 'correlation' | 'match'
+      readonly incarnation: number
+    }
   | { readonly to: 'new'; readonly incarnation: number }
   | { readonly to: 'hold'; readonly keys: readonly CanonicalKey[] }
   | { readonly to: 'read' }
@@ -46,7 +51,8 @@ export function resolve(subject: Subject, around: Surroundings): Resolution {
   if (link !== undefined && !subject.isRead && subject.binding.capabilities.read !== 'R0') return { to: 'read' }
   const incarnation = link === undefined ? 0 : link.incarnation + 1
   const correlated = byCorrelation(subject, around)
-  if (correlated !== undefined && subject.kind !== 'deleted') return { to: 'link', key: correlated, why: 'correlation', incarnation }
+  if (correlated !== undefined && subject.kind !== 'deleted')
+    return { to: 'link', key: correlated, why: 'correlation', incarnation }
   if (correlated === undefined && around.openCreates.length > 0 && !subject.binding.capabilities.correlation) {
     return { to: 'hold', keys: around.openCreates }
   }
@@ -64,7 +70,8 @@ function isOfTheDead(subject: Subject, tombstone: Link): boolean {
 
 function byCorrelation(subject: Subject, around: Surroundings): CanonicalKey | undefined {
   const record = around.correlated
-  if (record === undefined || record.entity !== subject.binding.entity || record.key !== subject.correlationId) return undefined
+  if (record === undefined || record.entity !== subject.binding.entity || record.key !== subject.correlationId)
+    return undefined
   const lane = record.lanes[subject.binding.app]
   return lane === undefined || isFree(lane) ? record.key : undefined
 }
@@ -76,7 +83,8 @@ function byMatch(subject: Subject, around: Surroundings, incarnation: number): R
   const record = around.matched
   if (subject.matchKey === null || record === undefined) return { to: 'new', incarnation }
   const lane = record.lanes[subject.binding.app]
-  if (lane === undefined || (isFree(lane) && lane.intent === null)) return { to: 'link', key: record.key, why: 'match', incarnation }
+  if (lane === undefined || (isFree(lane) && lane.intent === null))
+    return { to: 'link', key: record.key, why: 'match', incarnation }
   if (isFree(lane)) return { to: 'hold', keys: [record.key] }
   return { to: 'ambiguous', key: record.key }
 }

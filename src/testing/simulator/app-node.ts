@@ -85,8 +85,10 @@ export class AppNode {
         this.#handed = failed ? null : feed.page(after, max)
         settle(this.#handed, resolve, reject)
       }
-      let timer = clock.timer(feed.hasNews(after) ? delayMs : patienceMs, answer)
-      if (!feed.hasNews(after)) {
+      // Whoever reads for the first time wants to know where the feed stands, also when there is nothing in it.
+      const answersNow = after === null || feed.hasNews(after)
+      let timer = clock.timer(answersNow ? delayMs : patienceMs, answer)
+      if (!answersNow) {
         this.#wake = () => {
           this.#wake = null
           timer.cancel()
