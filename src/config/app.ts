@@ -12,9 +12,6 @@ export interface HubLimits {
   readonly bodyBytesMax: number
   /** Notifications that are journalled and not yet decided; above it senders are told to come back. */
   readonly backlogMax: number
-  /** Deletes per application and entity within `deletesWindowMs`, above which they are held until a person releases them. */
-  readonly deletesMax: number
-  readonly deletesWindowMs: number
   /** How long a record waits for one that it refers to before it is shown as parked. It is taken up all the same when that arrives. */
   readonly referenceDeadlineMs: number
 }
@@ -22,8 +19,6 @@ export interface HubLimits {
 export const LIMITS: HubLimits = {
   bodyBytesMax: 1_048_576,
   backlogMax: 100_000,
-  deletesMax: 20,
-  deletesWindowMs: 600_000,
   referenceDeadlineMs: 300_000,
 }
 

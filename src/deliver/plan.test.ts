@@ -32,6 +32,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => ({
   opPrefix: 'i.1',
   takeSlot: () => true,
   nativeOf: references.nativeOf,
+  referenceDeadlineMs: 60_000,
   isGone: () => false,
   isDue: false,
   blocked: false,

@@ -14,6 +14,8 @@ export interface PlanContext {
   /** Whether a write to this application may start now; called only when one is needed. */
   readonly takeSlot: (app: AppId) => boolean
   readonly nativeOf: (app: AppId, key: CanonicalKey) => NativeId | undefined
+  /** How long a lane may wait for a referred record before it is shown as parked. */
+  readonly referenceDeadlineMs: number
   /** Whether a referred record was deleted in this application, so that waiting for it is in vain. */
   readonly isGone: (app: AppId, key: CanonicalKey) => boolean
   /** Something that the application told of this record could not be folded yet: writing now would be based on a state that is known to be old. */
@@ -54,8 +56,12 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if ('missing' in encoded) {
     const sinceMs = lane.waitsFor?.key === encoded.missing.key ? lane.waitsFor.sinceMs : context.nowMs
     const waitsFor = { ...encoded.missing, sinceMs }
-    if (!context.isGone(lane.app, encoded.missing.key)) return { lane: { ...lane, waitsFor }, next: 'waiting' }
-    const message = `refers to ${waitsFor.entity} ${waitsFor.key}, which was deleted in ${lane.app}. Let it refer to another, or create that one there again.`
+    const isGone = context.isGone(lane.app, encoded.missing.key)
+    if (!isGone && context.nowMs - sinceMs < context.referenceDeadlineMs)
+      return { lane: { ...lane, waitsFor }, next: 'waiting' }
+    const message = isGone
+      ? `refers to ${waitsFor.entity} ${waitsFor.key}, which was deleted in ${lane.app}. Let it refer to another, or create that one there again.`
+      : `refers to ${waitsFor.entity} ${waitsFor.key}, which has not come to ${lane.app} within the deadline. See \`explain\` of that one; this one follows by itself when it comes.`
     const park =
       lane.park?.message === message
         ? lane.park

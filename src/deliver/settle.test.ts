@@ -17,6 +17,7 @@ const planning = {
   opPrefix: 'i.1',
   takeSlot: () => true,
   nativeOf: references.nativeOf,
+  referenceDeadlineMs: 60_000,
   isGone: () => false,
   isDue: false,
   blocked: false,

@@ -172,6 +172,9 @@ export class Committing {
       dispatcher.write(record, lane, lane.intent, binding)
       return
     }
+    if (lane.waitsFor !== null && lane.park === null) {
+      this.#turn.engine.schedule(name, lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs)
+    }
     if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, this.#turn.nowMs))
       this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
   }

@@ -176,8 +176,6 @@ export class Cycle {
       case 'operator':
         this.#answers.takeOperator(entry, input)
         return
-      case 'timer':
-        return
     }
   }
 
@@ -227,6 +225,7 @@ export class Cycle {
           opPrefix,
           takeSlot: (app) => dispatcher.takeSlot(app),
           nativeOf: (app, key) => this.#turn.batch.nativeOf(app, key),
+          referenceDeadlineMs: this.#engine.limits.referenceDeadlineMs,
           isGone: (app, key) => this.#turn.batch.isGone(app, key),
           blocked: this.#isBlocked(work, binding),
           isDue: this.#turn.isDue(work.state.key, binding.app),

@@ -249,7 +249,12 @@ function takeSettled(
       }
       const lane = { ...settled.lane, own: renditionsSeen(settled.lane.own) }
       const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token, sourceTimeMs: undefined, isRead: true }
-      foldInto(work, binding, lane, image, seen, own, references, undefined)
+      try {
+        foldInto(work, binding, lane, image, seen, own, references, undefined)
+      } catch {
+        // The reply shows something that cannot be folded (yet). The write stands; the record is read, and what is wrong with it is dealt with there.
+        work.setLane({ ...lane, reading: { why: 'hint', afterSeq: at.seq, notBeforeMs: 0, tries: 0 } })
+      }
     }
   }
   return settled.linked === undefined ? {} : { linked: settled.linked }

@@ -260,7 +260,7 @@ export class Dispatcher {
   /** Forgets everything that is under way; answers that still come are ignored. */
   kill(): void {
     this.#stopped = true
-    this.#abort.abort()
+    this.#abort.abort('the hub has stopped')
     this.#inFlight.clear()
   }
 }

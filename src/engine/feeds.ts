@@ -49,7 +49,7 @@ export class FeedReader {
   }
 
   stop(): void {
-    this.#abort.abort()
+    this.#abort.abort('the hub has stopped')
     for (const timer of this.#timers.values()) timer.cancel()
   }
 

@@ -49,11 +49,6 @@ export const ERROR_CODES = {
     status: 404,
     manual: 'No webhook is declared at this path. The message lists the declared ones.',
   },
-  'intake.unknown-entity': {
-    handling: 'park',
-    status: 404,
-    manual: 'The request names an entity that the config does not declare.',
-  },
   'intake.method': { handling: 'park', status: 405, manual: 'The path exists, but not with this method.' },
   'intake.not-http': {
     handling: 'park',
@@ -245,11 +240,6 @@ export const ERROR_CODES = {
     handling: 'park',
     status: 409,
     manual: 'Applications keep changing a field by themselves; it is set aside and both renditions are shown.',
-  },
-  'engine.brake': {
-    handling: 'park',
-    status: 409,
-    manual: 'More deletes than the brake allows came in a short time. They are held until a person releases them.',
   },
   'query.unknown-record': {
     handling: 'park',

@@ -1,4 +1,4 @@
-import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
+import type { AppId, CanonicalKey, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
 import type { NativeRecord } from './value.ts'
 
 /**
@@ -66,7 +66,6 @@ export interface Outcome {
 export type OperatorAction =
   | { readonly action: 'release'; readonly key: CanonicalKey; readonly app: AppId }
   | { readonly action: 'replay'; readonly seq: JournalPosition }
-  | { readonly action: 'read'; readonly entity: EntityName; readonly app: AppId; readonly nativeId: NativeId }
 
 /** Every input of the decision, as it stands in the journal. */
 export type Input =
@@ -80,8 +79,6 @@ export type Input =
     }
   | { readonly type: 'outcome'; readonly key: CanonicalKey; readonly app: AppId; readonly outcome: Outcome }
   | { readonly type: 'operator'; readonly operator: OperatorAction }
-  /** A time that was waited for has come (retry, fence, deadline); `atMs` of the entry is the time passed in. */
-  | { readonly type: 'timer'; readonly key: CanonicalKey; readonly app: AppId; readonly op: OpId | null }
 
 /** A journal entry: one input with its place in the order of everything. Append-only, never updated. */
 export interface JournalEntry {

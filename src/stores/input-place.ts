@@ -16,12 +16,11 @@ export function inputPlace(input: Input): InputPlace {
     case 'read':
       return input.read
     case 'outcome':
-    case 'timer':
       return { app: input.app, object: null, nativeId: null }
     case 'operator': {
       const { operator } = input
       if (operator.action === 'replay') return NOWHERE
-      return { app: operator.app, object: null, nativeId: operator.action === 'read' ? operator.nativeId : null }
+      return { app: operator.app, object: null, nativeId: null }
     }
   }
 }

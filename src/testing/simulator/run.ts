@@ -207,6 +207,7 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
     batchMax: random.pick([1, 3, 256]),
     tailMax: random.pick([4, 500]),
     recordsCached: random.pick([1, 4, 200]),
+    referenceDeadlineMs: 60_000,
     linksCached: random.pick([2, 8, 200]),
     holdInMemoryMs: random.pick([0, 50, 2000]),
   }

@@ -166,7 +166,6 @@ function everyInput(): readonly NewEntry[] {
     },
     { type: 'operator', operator: { action: 'release', key, app } },
     { type: 'operator', operator: { action: 'replay', seq } },
-    { type: 'timer', key, app, op: null },
   ]
   return inputs.map((input, i) => ({ shard: i, atMs: AT_MS + i, mappingVersion: 2, input, dedupKey: null }))
 }
