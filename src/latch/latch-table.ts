@@ -1,13 +1,17 @@
 import type { AppId, CanonicalKey, NativeId, ObjectId, OpId } from '../model/ids.ts'
-import { laneKey, nativeRefKey } from '../model/ids.ts'
 
 interface ClosedLatch {
   readonly op: OpId
-  readonly key: CanonicalKey
-  readonly app: AppId
   readonly object: ObjectId
-  /** The native reference as a Map key; null while a create has no native id yet. */
-  readonly ref: string | null
+  /** null while a create has no native id yet. */
+  readonly nativeId: NativeId | null
+}
+
+/** The latches of one application. Nested maps rather than joined keys: no text is built on the hot path. */
+interface AppLatches {
+  readonly byKey: Map<CanonicalKey, ClosedLatch>
+  readonly byNative: Map<ObjectId, Map<NativeId, ClosedLatch>>
+  readonly creates: Map<ObjectId, Set<CanonicalKey>>
 }
 
 /**
@@ -16,68 +20,87 @@ interface ClosedLatch {
  * It answers "is a write of ours outstanding on this record?" and "which creates are open on this object?" without a query.
  */
 export class LatchTable {
-  readonly #byLane = new Map<string, ClosedLatch>()
-  readonly #byRef = new Map<string, ClosedLatch>()
-  readonly #createsByObject = new Map<string, Set<CanonicalKey>>()
+  readonly #apps = new Map<AppId, AppLatches>()
 
   /** Number of closed latches. */
   get size(): number {
-    return this.#byLane.size
+    let size = 0
+    for (const { byKey } of this.#apps.values()) size += byKey.size
+    return size
   }
 
   /** Closes the latch of a lane; `nativeId` is null for a create. A lane has one write at a time, so an older latch of it is replaced. */
   close(app: AppId, object: ObjectId, nativeId: NativeId | null, key: CanonicalKey, op: OpId): void {
-    this.open(app, key)
-    const ref = nativeId === null ? null : nativeRefKey(app, object, nativeId)
-    const latch: ClosedLatch = { op, key, app, object, ref }
-    this.#byLane.set(laneKey(key, app), latch)
-    if (ref !== null) this.#byRef.set(ref, latch)
-    else this.#creates(app, object).add(key)
+    const latches = this.#of(app)
+    const older = latches.byKey.get(key)
+    if (older !== undefined) forget(latches, older, key)
+    const latch: ClosedLatch = { op, object, nativeId }
+    latches.byKey.set(key, latch)
+    if (nativeId === null) inner(latches.creates, object, newSet).add(key)
+    else inner(latches.byNative, object, newMap).set(nativeId, latch)
   }
 
   /** Opens the latch of a lane. Idempotent. */
   open(app: AppId, key: CanonicalKey): void {
-    const lane = laneKey(key, app)
-    const latch = this.#byLane.get(lane)
-    if (latch === undefined) return
-    this.#byLane.delete(lane)
-    if (latch.ref !== null) {
-      // Two entities may follow one native row: the latch of the other stays.
-      if (this.#byRef.get(latch.ref) === latch) this.#byRef.delete(latch.ref)
-    } else this.#creates(app, latch.object).delete(key)
+    const latches = this.#apps.get(app)
+    const latch = latches?.byKey.get(key)
+    if (latches === undefined || latch === undefined) return
+    latches.byKey.delete(key)
+    forget(latches, latch, key)
   }
 
   /** The write of ours that is outstanding on a native record. */
   opOf(app: AppId, object: ObjectId, nativeId: NativeId): OpId | undefined {
-    return this.#byRef.size === 0 ? undefined : this.#byRef.get(nativeRefKey(app, object, nativeId))?.op
+    return this.#apps.get(app)?.byNative.get(object)?.get(nativeId)?.op
   }
 
   /** The write of ours that is outstanding on a lane. */
   opOfLane(app: AppId, key: CanonicalKey): OpId | undefined {
-    return this.#byLane.get(laneKey(key, app))?.op
+    return this.#apps.get(app)?.byKey.get(key)?.op
   }
 
   isClosed(app: AppId, key: CanonicalKey): boolean {
-    return this.#byLane.has(laneKey(key, app))
+    return this.#apps.get(app)?.byKey.has(key) ?? false
   }
 
   /** Canonical records that we are creating in this object right now: a notification of an unknown id may be one of them. */
   openCreates(app: AppId, object: ObjectId): ReadonlySet<CanonicalKey> {
-    return this.#createsByObject.get(app + '\u0000' + object) ?? NONE
+    return this.#apps.get(app)?.creates.get(object) ?? NONE
   }
 
   clear(): void {
-    this.#byLane.clear()
-    this.#byRef.clear()
-    this.#createsByObject.clear()
+    this.#apps.clear()
   }
 
-  #creates(app: AppId, object: ObjectId): Set<CanonicalKey> {
-    const name = app + '\u0000' + object
-    let creates = this.#createsByObject.get(name)
-    if (creates === undefined) this.#createsByObject.set(name, (creates = new Set()))
-    return creates
+  #of(app: AppId): AppLatches {
+    let latches = this.#apps.get(app)
+    if (latches === undefined) {
+      latches = { byKey: new Map(), byNative: new Map(), creates: new Map() }
+      this.#apps.set(app, latches)
+    }
+    return latches
   }
 }
 
+/** Takes a latch out of the second index. Two entities may follow one native row: the latch of the other stays. */
+function forget(latches: AppLatches, latch: ClosedLatch, key: CanonicalKey): void {
+  if (latch.nativeId === null) {
+    latches.creates.get(latch.object)?.delete(key)
+    return
+  }
+  const natives = latches.byNative.get(latch.object)
+  if (natives?.get(latch.nativeId) === latch) natives.delete(latch.nativeId)
+}
+
 const NONE: ReadonlySet<CanonicalKey> = new Set()
+const newMap = (): Map<NativeId, ClosedLatch> => new Map()
+const newSet = (): Set<CanonicalKey> => new Set()
+
+function inner<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
+}
