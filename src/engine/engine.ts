@@ -248,7 +248,7 @@ export class Engine {
    * answers are about to come, because each commit costs two fsyncs however much it holds.
    */
   #lingerMs(gathered: number): number {
-    return this.dispatcher.inFlight < this.limits.lingerFrom || gathered >= this.limits.lingerFrom * 2
+    return this.dispatcher.inFlight < this.limits.lingerFrom || gathered >= this.limits.lingerFrom * GATHER_MAX_FACTOR
       ? 0
       : this.limits.lingerMs
   }
@@ -470,6 +470,8 @@ export class Engine {
   }
 }
 
+/** Inputs gathered at the most before a commit, as a multiple of `lingerFrom`: beyond it a larger batch saves little. */
+const GATHER_MAX_FACTOR = 5
 const RECOVERY_PAGE = 500
 /** A wall clock that jumped back must not make a lane wait longer than the longest honest pause. */
 const MAX_WAIT_MS = 15 * 60_000
