@@ -23,14 +23,14 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * FULL: a commit that resolved is on the disk. The log is checkpointed every 16,000 pages (64 MB) instead of every 1,000, because pages
+ * FULL: a commit that resolved is on the disk. The log is checkpointed every 4,000 pages (16 MB) instead of every 1,000, because pages
  * that are written again meanwhile are then copied once; after a burst it is cut back to 64 MB. The cache is what a bounded set of hot
  * index pages needs; the rest is the operating system's cache, which is not ours to hold.
  */
 const PRAGMAS = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  PRAGMA wal_autocheckpoint = 16000;
+  PRAGMA wal_autocheckpoint = 4000;
   PRAGMA journal_size_limit = 67108864;
   PRAGMA cache_size = -32000;
 `
