@@ -24,7 +24,7 @@ export interface SqliteStoreOptions {
 
 /**
  * FULL: a commit that resolved is on the disk. The log is checkpointed every 4,000 pages (16 MB) instead of every 1,000, because pages
- * that are written again meanwhile are then copied once; after a burst it is cut back to 64 MB. The cache is what a bounded set of hot
+ * that are written again meanwhile are then copied once, and not more seldom, because a log that is still growing costs a slower fsync than one that is overwritten; after a burst it is cut back to 64 MB. The cache is what a bounded set of hot
  * index pages needs; the rest is the operating system's cache, which is not ours to hold.
  */
 const PRAGMAS = `
