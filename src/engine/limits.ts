@@ -10,8 +10,8 @@ export interface EngineLimits {
   readonly recordsCached: number
   readonly linksCached: number
   /**
-   * With this many requests under way, inputs are gathered for `lingerMs` so that more of them share a commit. Measured with `npm run bench -- http`: 6 ms
-   * delivered 1.4 times as many as 1 or 2 ms; 10 ms no more. A single change is never delayed: little is under way then.
+   * With this many requests under way, inputs are gathered for `lingerMs` so that more of them share a commit. A single change is never delayed: little is under
+   * way then. 6 ms came out ahead of 1 and 2 ms in a few short runs on a noisy machine; `npm run bench -- http` has not confirmed it (docs/benchmarks.md).
    */
   readonly lingerFrom: number
   readonly lingerMs: number
