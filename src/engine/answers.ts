@@ -1,3 +1,5 @@
+import { SyncError } from '../errors/index.ts'
+import { MissingReference } from '../merge/references.ts'
 import type { Input, JournalEntry } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
@@ -91,8 +93,13 @@ export class Answers {
     }
     try {
       take(found?.image ?? null)
-    } catch {
+    } catch (error) {
       // Its values cannot be folded yet (or at all): it is linked all the same, and then read like any record that a hint names.
+      const why =
+        error instanceof MissingReference
+          ? `it refers to ${error.entity} ${error.nativeId}`
+          : SyncError.from(error).message
+      work.say(place, binding.app, 'hint', `what the search found could not be folded (${why}); the record is read`)
       take(null)
       work.setLane({
         ...work.lane(binding),

@@ -198,10 +198,6 @@ export class Batch implements References {
     return this.#matches.get(matchName(entity, matchKey)) ?? null
   }
 
-  knowsMatch(entity: EntityName, matchKey: string): boolean {
-    return this.#matches.has(matchName(entity, matchKey))
-  }
-
   setMatch(entity: EntityName, matchKey: string, key: CanonicalKey | null): void {
     this.#matches.set(matchName(entity, matchKey), key)
   }

@@ -3,7 +3,7 @@ import { parked, type Settled, settleOutcome } from '../deliver/settle.ts'
 import { SyncError } from '../errors/index.ts'
 import { foldDelete } from '../merge/delete.ts'
 import { foldImage, type OwnWriteSeen } from '../merge/fold.ts'
-import type { References } from '../merge/references.ts'
+import { MissingReference, type References } from '../merge/references.ts'
 import type { Outcome } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type NativeId, type Token } from '../model/ids.ts'
@@ -251,8 +251,15 @@ function takeSettled(
       const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token, sourceTimeMs: undefined, isRead: true }
       try {
         foldInto(work, binding, lane, image, seen, own, references, undefined)
-      } catch {
+      } catch (error) {
         // The reply shows something that cannot be folded (yet). The write stands; the record is read, and what is wrong with it is dealt with there.
+        const why =
+          error instanceof MissingReference
+            ? `it refers to ${error.entity} ${error.nativeId}`
+            : SyncError.from(error).message
+        work.say(at, lane.app, 'hint', `the reply to ${intent.op} could not be folded (${why}); the record is read`, {
+          op: intent.op,
+        })
         work.setLane({ ...lane, reading: { why: 'hint', afterSeq: at.seq, notBeforeMs: 0, tries: 0 } })
       }
     }

@@ -92,10 +92,6 @@ export class Dispatcher {
     return Math.max(0, (limits.calls - state.calls) * limits.batchMax - state.reserved)
   }
 
-  isPaused(app: AppId): boolean {
-    return (this.#apps.get(app)?.state ?? 'open') !== 'open'
-  }
-
   /** Queues the open write of a lane; it leaves with `flush`. The intent must be committed. */
   write(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel): void {
     const app = this.#apps.get(lane.app)

@@ -1,15 +1,6 @@
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, JournalPosition, NativeId, OpId, Token } from '../model/ids.ts'
-import {
-  type Conflict,
-  isLatchClosed,
-  type Lane,
-  type Link,
-  type OpenLane,
-  type RecordState,
-  type Verdict,
-  type VerdictName,
-} from '../model/record.ts'
+import type { Conflict, Lane, Link, OpenLane, RecordState, Verdict, VerdictName } from '../model/record.ts'
 import type { Path } from '../model/value.ts'
 
 /** The place in the journal that a decision belongs to. */
@@ -160,5 +151,3 @@ export function openLaneOf(
   if (planned === 'behind') return row('behind', 0, null, null)
   return planned === 'waiting' ? row('waiting', 0, null, 'incomplete') : null
 }
-
-export const closesLatch = (open: OpenLane | null): boolean => open !== null && isLatchClosed(open.state)

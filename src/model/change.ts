@@ -22,7 +22,7 @@ export interface Change {
   readonly sourceTimeMs?: number
   /** The sender's id of this delivery; the same id seen again is acknowledged and not journalled again. */
   readonly deliveryId?: string
-  /** The source transaction; append and fold never split one of up to 10,000 changes. */
+  /** The source transaction. Carried and journalled; the fold does not keep its changes together yet, a batch may end inside one. */
   readonly sourceTx?: { readonly id: string; readonly index: number; readonly last: boolean }
 }
 
