@@ -35,7 +35,10 @@ export interface Source extends AsyncDisposable {
   readonly app: AppId
   /** Paths on which this source wants to be given requests, exact, starting with `/`. */
   readonly listens: readonly { readonly method: string; readonly path: string }[]
-  /** Feeds to be read by cursor, by name; one `read` per feed at a time. */
+  /**
+   * Feeds to be read by cursor, by name; one `read` per feed at a time. `everyMs` is the pause after a read that found nothing more; 0 for a log whose `read`
+   * itself waits until there is something (or a second has passed).
+   */
   readonly feeds: readonly { readonly feed: string; readonly everyMs: number }[]
 
   /**
@@ -62,6 +65,17 @@ export interface Source extends AsyncDisposable {
     requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
     signal: AbortSignal,
   ): Promise<readonly ReadImage[]>
+  /**
+   * Every record that the application holds now, for the comparison of whole applications: in an order of its own that does not change between pages, after
+   * `after` (null: from the beginning), at most `max`. `position` names the end of the page; null when there is nothing more. A record that changes meanwhile may be seen in
+   * either state; one that is there all the time is seen exactly once. Absent where an application cannot list its records. Parts come with their record.
+   */
+  scan?(
+    object: ObjectId,
+    after: FeedPosition | null,
+    max: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly records: readonly ReadImage[]; readonly position: FeedPosition | null }>
   close(): Promise<void>
 }
 
