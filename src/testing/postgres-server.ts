@@ -1,0 +1,195 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { systemClock } from '../lib/system-clock.ts'
+import { postgresBinaries, serverUser, sharedTemp } from './postgres-binaries.ts'
+
+/**
+ * A PostgreSQL server of one's own, for tests, the demo and benchmarks: what may not be done to a shared one (wal_level, restarts, kill) can be done to it.
+ */
+export interface PostgresServerOptions {
+  /** 18 (default) is packaged with the development dependencies; 15 is taken from the system where it is installed. */
+  readonly major?: number
+  /** Lines of postgresql.conf, over the defaults here: logical replication on, no fsync, small. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Data survive a power cut too: what a benchmark needs, and slower. Killing the server alone loses nothing either way. */
+  readonly isDurable?: boolean
+}
+
+export interface PostgresServer extends AsyncDisposable {
+  readonly host: string
+  readonly port: number
+  readonly major: number
+  /** The data folder; gone after `close`. */
+  readonly folder: string
+  /** `postgres://postgres@127.0.0.1:<port>/<database>`; everybody is trusted. */
+  url(database?: string, user?: string): string
+  /** fast: sessions are ended, all is written. immediate: as after a crash, the next start recovers. Idempotent. */
+  stop(mode?: 'fast' | 'immediate'): Promise<void>
+  /** Starts it again on the same port and data. */
+  start(): Promise<void>
+  /** The last lines that the server logged, for a test that failed. */
+  log(): string
+  /** Stops it and removes its data. Idempotent. */
+  close(): Promise<void>
+}
+
+const run = promisify(execFile)
+
+/** Starting takes a second, five on a busy machine. */
+const START_MAX_MS = 60_000
+const LOG_CHARS_MAX = 20_000
+
+const DEFAULTS: Readonly<Record<string, string>> = {
+  wal_level: 'logical',
+  max_wal_senders: '20',
+  max_replication_slots: '20',
+  max_connections: '100',
+  shared_buffers: '32MB',
+  log_min_messages: 'warning',
+}
+
+/** Makes a cluster in a temporary folder and starts it on a free port of 127.0.0.1. */
+export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
+  const major = options.major ?? 18
+  const binaries = await postgresBinaries(major)
+  if (binaries === undefined) throw new Error(`PostgreSQL ${major} is not installed on this machine.`)
+  const user = serverUser()
+  const folder = await mkdtemp(join(sharedTemp(), 'latchwork-pg-'))
+  if (user !== undefined) await chown(folder, user.uid, user.gid)
+  const data = join(folder, 'data')
+  const init = [
+    '-D',
+    data,
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+    '--no-instructions',
+  ]
+  await run(join(binaries, 'initdb'), init, { ...user, cwd: folder })
+  const durable = options.isDurable === true ? 'on' : 'off'
+  const settings = { ...DEFAULTS, fsync: durable, full_page_writes: durable, ...options.settings }
+  const server = new Server(join(binaries, 'postgres'), folder, data, major, settings)
+  try {
+    await server.start()
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  return server
+}
+
+class Server implements PostgresServer {
+  readonly host = '127.0.0.1'
+  readonly major: number
+  readonly folder: string
+  readonly #binary: string
+  readonly #data: string
+  readonly #settings: Readonly<Record<string, string>>
+  #port = 0
+  #child: ChildProcess | null = null
+  #ended: Promise<void> = Promise.resolve()
+  #log = ''
+
+  constructor(binary: string, folder: string, data: string, major: number, settings: Readonly<Record<string, string>>) {
+    this.#binary = binary
+    this.folder = folder
+    this.#data = data
+    this.major = major
+    this.#settings = settings
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  url(database = 'postgres', user = 'postgres'): string {
+    return `postgres://${user}@${this.host}:${this.#port}/${database}`
+  }
+
+  log(): string {
+    return this.#log
+  }
+
+  async start(): Promise<void> {
+    if (this.#child !== null) return
+    if (this.#port === 0) this.#port = await freePort()
+    const flags = Object.entries({
+      ...this.#settings,
+      port: String(this.#port),
+      listen_addresses: this.host,
+      unix_socket_directories: '',
+      lc_messages: 'C',
+    }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    const child = spawn(this.#binary, ['-D', this.#data, ...flags], {
+      ...serverUser(),
+      cwd: this.folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    this.#child = child
+    // A test process that ends without closing must not leave a server behind.
+    const killAtExit = (): void => void child.kill('SIGQUIT')
+    process.once('exit', killAtExit)
+    this.#ended = new Promise((resolve) => {
+      child.once('error', () => resolve())
+      child.once('exit', () => {
+        process.off('exit', killAtExit)
+        if (this.#child === child) this.#child = null
+        resolve()
+      })
+    })
+    await this.#ready(child)
+  }
+
+  #ready(child: ChildProcess): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const tooLong = systemClock.timer(START_MAX_MS, () => fail('did not become ready'))
+    const fail = (why: string): void => {
+      tooLong.cancel()
+      reject(new Error(`PostgreSQL ${this.major} ${why}:\n${this.#log}`))
+    }
+    child.stderr?.setEncoding('utf8')
+    child.stderr?.on('data', (text: string) => {
+      this.#log = (this.#log + text).slice(-LOG_CHARS_MAX)
+      if (!text.includes('database system is ready to accept')) return
+      tooLong.cancel()
+      resolve()
+    })
+    child.once('error', (error) => fail(error.message))
+    child.once('exit', (code) => fail(`ended with ${code}`))
+    return promise
+  }
+
+  async stop(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    this.#child?.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
+    await this.#ended
+  }
+
+  async close(): Promise<void> {
+    await this.stop('immediate')
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** A port that was free a moment ago; another program may take it first, and then the start says so. */
+function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const server = createServer()
+  server.once('error', reject)
+  server.listen(0, '127.0.0.1', () => {
+    const address = server.address()
+    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+  })
+  return promise
+}
