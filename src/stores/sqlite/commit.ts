@@ -3,8 +3,8 @@ import type { Conflict, HeldEntry, Link, OpenLane, Verdict } from '../../model/r
 import { VERDICTS_MAX } from '../../model/record.ts'
 import { encodeData } from '../../model/value.ts'
 import type { CommitBatch, RecordWrite } from '../../ports/store.ts'
+import { encodeRecordBody } from '../record-codec.ts'
 import { isTaken } from './errors.ts'
-import { encodeRecordBody } from './record-codec.ts'
 import type { Statements } from './statements.ts'
 
 /**

@@ -17,8 +17,8 @@ import type { Conflict, HeldEntry, Link, OpenLane, RecordState, Verdict } from '
 import { VERDICTS_MAX } from '../../model/record.ts'
 import { decodeData } from '../../model/value.ts'
 import type { LinkQuery, LinkRow, Loaded, LoadQuery, StoreCounts } from '../../ports/store.ts'
+import { decodeRecord, recordColumns } from '../record-codec.ts'
 import type { SqlValue } from './driver.ts'
-import { decodeRecord, recordColumns } from './record-codec.ts'
 import type { Statements } from './statements.ts'
 
 type Row = readonly SqlValue[]

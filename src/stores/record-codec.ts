@@ -6,10 +6,9 @@ import {
   asJournalPosition,
   type CanonicalKey,
   type EntityName,
-} from '../../model/ids.ts'
-import type { HeadCell, Lane, Origin, RecordState } from '../../model/record.ts'
-import { decodeData, encodeData, type Fields, type Path, type Value } from '../../model/value.ts'
-import type { SqlValue } from './driver.ts'
+} from '../model/ids.ts'
+import type { HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
+import { decodeData, encodeData, type Fields, type Path, type Value } from '../model/value.ts'
 import { decodeLane, encodeLane, type LaneBody } from './lane-codec.ts'
 
 /** [seq, app, timeMs], and for what descends from another change also its root and hops. */
@@ -41,7 +40,8 @@ export interface RecordColumns {
   readonly deleted: boolean
 }
 
-export const recordColumns = (row: readonly SqlValue[]): RecordColumns => ({
+/** From a row (canonical key, entity, shard, rev, deleted as 0 or 1). */
+export const recordColumns = (row: readonly unknown[]): RecordColumns => ({
   key: asCanonicalKey(row[0] as string),
   entity: asEntityName(row[1] as string),
   shard: row[2] as number,

@@ -1,6 +1,6 @@
-import { type AppId, asJournalPosition, asOpId, type NativeId, type ObjectId, type Token } from '../../model/ids.ts'
-import type { Intent, Lane, Overlay, OwnWrite } from '../../model/record.ts'
-import type { Fields, Image, Path, Value } from '../../model/value.ts'
+import { type AppId, asJournalPosition, asOpId, type NativeId, type ObjectId, type Token } from '../model/ids.ts'
+import type { Intent, Lane, Overlay, OwnWrite } from '../model/record.ts'
+import type { Fields, Image, Path, Value } from '../model/value.ts'
 
 /** [op (its number, where it starts as the lane's others do), token, paths, rendition seen, atMs, root, hops] */
 type OwnBody = readonly [number | string, string | null, readonly Path[], 0 | 1, number, number, number]

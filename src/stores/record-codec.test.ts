@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { HeadCell, Lane, RecordState } from '../../model/record.ts'
-import type { Value } from '../../model/value.ts'
-import { sampleLane, sampleRecord } from '../../testing/suites/samples.ts'
+import type { HeadCell, Lane, RecordState } from '../model/record.ts'
+import type { Value } from '../model/value.ts'
+import { sampleLane, sampleRecord } from '../testing/suites/samples.ts'
 import { decodeRecord, encodeRecordBody } from './record-codec.ts'
 
 const roundTrip = (state: RecordState): RecordState => decodeRecord(state, encodeRecordBody(state))
