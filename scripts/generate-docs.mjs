@@ -12,6 +12,7 @@ const titles = {
   store: 'Store',
   config: 'Config',
   mapping: 'Mapping',
+  format: 'Formats',
   target: 'Writing to an application',
   source: 'Reading from an application',
   resolve: 'Finding the record',

@@ -33,6 +33,7 @@ const BENEATH_SERVER = [
   'ports',
   'errors',
   'lib',
+  'formats',
   'engine',
   'stores',
   'connectors',
@@ -48,6 +49,12 @@ const LAYERS: readonly Layer[] = [
   beneath('errors', ['lib']),
   beneath('model', ['errors', 'lib']),
   beneath('ports', ['model', 'errors', 'lib']),
+  {
+    name: 'formats',
+    holds: inFolder('formats'),
+    may: ['model', 'errors', 'lib'],
+    rule: 'formats turn bytes into plain data and back; they import model, errors and lib',
+  },
   ...STAGES.map(stage),
   {
     name: 'engine',
@@ -64,14 +71,14 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'connector config',
     holds: (path) => /^src\/connectors\/[^/]+\/(config|index)\.ts$/.test(path),
-    may: ['model', 'ports', 'errors', 'lib', 'connectors', 'config'],
+    may: ['model', 'ports', 'errors', 'lib', 'formats', 'connectors', 'config'],
     rule: "a connector's config.ts is what people write bindings with: it may import the config's tools, never a stage or the engine",
   },
   {
     name: 'connectors',
     holds: inFolder('connectors'),
-    may: ['model', 'ports', 'errors', 'lib'],
-    rule: 'a connector is an adapter: it imports ports, model, errors and lib, never a stage, the engine or (outside its config.ts) the config',
+    may: ['model', 'ports', 'errors', 'lib', 'formats'],
+    rule: 'a connector is an adapter: it imports ports, model, errors, lib and formats, never a stage, the engine or (outside its config.ts) the config',
   },
   {
     name: 'config',

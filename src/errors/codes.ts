@@ -26,7 +26,32 @@ export const ERROR_CODES = {
   'intake.malformed': {
     handling: 'park',
     status: 400,
-    manual: 'The body is not well-formed JSON. The message names the offset. Nothing was stored.',
+    manual:
+      'The body is not well-formed in the format that the listener declares (JSON, XML, SOAP, form, CSV, text). The message names the place. Nothing was stored.',
+  },
+  'intake.forbidden': {
+    handling: 'park',
+    status: 400,
+    manual:
+      'The body is well-formed, but it holds what different programs read differently or are tricked by: a key twice in one object, a key such as `__proto__`, a document type declaration, an entity. No honest sender needs it. Nothing was stored.',
+  },
+  'intake.soap-version': {
+    handling: 'park',
+    status: 500,
+    manual:
+      'The SOAP envelope is not of a version that this listener takes. The message names those that it does; set the version at the sender.',
+  },
+  'intake.soap-action': {
+    handling: 'park',
+    status: 400,
+    manual:
+      'The SOAP action of the request is not the one of this listener. Compare it with `action` of the format, or with the WSDL under `?wsdl`.',
+  },
+  'intake.must-understand': {
+    handling: 'park',
+    status: 500,
+    manual:
+      'The SOAP message has a header block that says mustUnderstand and that this listener does not understand. Name it in `understood` of the format where it may be ignored, or switch it off at the sender.',
   },
   'intake.shape': {
     handling: 'park',
@@ -240,6 +265,12 @@ export const ERROR_CODES = {
     handling: 'park',
     status: 409,
     manual: 'Applications keep changing a field by themselves; it is set aside and both renditions are shown.',
+  },
+  'format.unwritable': {
+    handling: 'park',
+    status: 500,
+    manual:
+      'A value cannot be written in the declared format (a record inside a form field, a character that XML does not have). The message names the field.',
   },
   'query.unknown-record': {
     handling: 'park',

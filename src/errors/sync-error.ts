@@ -5,6 +5,13 @@ const brand = Symbol.for('latchwork.SyncError')
 /** Where an error belongs: whatever is known of app, entity, object, native id, path, file. */
 export type ErrorPlace = Readonly<Record<string, string | number>>
 
+/** What was wrong with one of several documents of a message. */
+export interface ErrorPart {
+  readonly index: number
+  readonly code: ErrorCode
+  readonly message: string
+}
+
 /**
  * The one error of Latchwork. The engine switches on `handling` alone; people and programs on `code`. The message names the place, the
  * reason and the next step.
@@ -15,18 +22,25 @@ export class SyncError extends Error {
   readonly handling: Handling
   readonly place: ErrorPlace
   readonly retryAfterMs: number | undefined
+  readonly parts: readonly ErrorPart[]
   readonly [brand] = true
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly place?: ErrorPlace; readonly cause?: unknown; readonly retryAfterMs?: number } = {},
+    options: {
+      readonly place?: ErrorPlace
+      readonly cause?: unknown
+      readonly retryAfterMs?: number
+      readonly parts?: readonly ErrorPart[]
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.handling = ERROR_CODES[code].handling
     this.place = options.place ?? {}
     this.retryAfterMs = options.retryAfterMs
+    this.parts = options.parts ?? []
   }
 
   /** Recognises the error across copies of the package. */

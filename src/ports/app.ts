@@ -20,6 +20,13 @@ export interface RawReply {
   readonly body: string
 }
 
+/** A path on which requests are taken. `refusals` says how senders there are told what is wrong; problem+json unless given. */
+export interface Listens {
+  readonly method: string
+  readonly path: string
+  readonly refusals?: 'problem+json' | 'problem+xml' | 'soap'
+}
+
 /** What a push was found to say, and what to answer once the journal has it. */
 export interface Accepted {
   readonly changes: readonly Change[]
@@ -34,7 +41,7 @@ export interface Accepted {
 export interface Source extends AsyncDisposable {
   readonly app: AppId
   /** Paths on which this source wants to be given requests, exact, starting with `/`. */
-  readonly listens: readonly { readonly method: string; readonly path: string }[]
+  readonly listens: readonly Listens[]
   /**
    * Feeds to be read by cursor, by name; one `read` per feed at a time. `everyMs` is the pause after a read that found nothing more; 0 for a log whose `read`
    * itself waits until there is something (or a second has passed).

@@ -3,10 +3,10 @@ import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { SyncError } from '../errors/index.ts'
 import type { AppId } from '../model/ids.ts'
-import type { Accepted, RawReply, RawRequest, Source } from '../ports/app.ts'
+import type { Accepted, Listens, RawReply, RawRequest, Source } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import { declaredTooLong, inflated, readBody } from './body.ts'
-import { problemReply, unknownPath } from './problem.ts'
+import { problemReply, refusalWriters, unknownPath } from './problem.ts'
 
 export interface ListenerLimits {
   readonly bodyBytesMax: number
@@ -49,6 +49,7 @@ const REFUSALS_LOGGED_PER_S = 10
 interface Route {
   readonly source: Source
   readonly methods: readonly string[]
+  readonly refusals: Listens['refusals']
 }
 
 export function createListener(options: ListenerOptions): Listener {
@@ -66,8 +67,7 @@ class HttpListener implements Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#refusals = new RefusalLog(options.log, options.clock)
-    for (const source of options.sources)
-      for (const { method, path } of source.listens) this.#declare(source, method, path)
+    for (const source of options.sources) for (const listens of source.listens) this.#declare(source, listens)
     this.#admin =
       options.admin === undefined ? null : getRequestListener(options.admin, { overrideGlobalObjects: false })
     const { headersTimeoutMs, requestTimeoutMs } = options.limits
@@ -116,14 +116,18 @@ class HttpListener implements Listener {
     return this.close()
   }
 
-  #declare(source: Source, method: string, path: string): void {
+  #declare(source: Source, { method, path, refusals }: Listens): void {
     const route = this.#routes.get(path)
     if (route !== undefined && route.source !== source)
       throw new SyncError(
         'config.invalid',
         `${route.source.app} and ${source.app} both listen on ${path}; give each its own path.`,
       )
-    this.#routes.set(path, { source, methods: [...(route?.methods ?? []), method] })
+    this.#routes.set(path, {
+      source,
+      methods: [...(route?.methods ?? []), method],
+      refusals: refusals ?? route?.refusals,
+    })
   }
 
   /** Hot path up to `onAccept`. */
@@ -227,7 +231,8 @@ class HttpListener implements Listener {
     const known = SyncError.from(error)
     this.#refusals.add(known, path)
     if (response.destroyed || response.headersSent) return
-    const reply = problemReply(known, path)
+    const write = refusalWriters[this.#routes.get(path)?.refusals ?? 'problem+json']
+    const reply = problemReply(known, path, undefined, write, request.headers as Readonly<Record<string, string>>)
     if (request.complete || isBodyless(request)) this.#send(response, reply)
     else this.#sendEarly(request, response, reply)
   }

@@ -1,4 +1,5 @@
 import { SyncError } from '../../errors/index.ts'
+import { parseJsonReply } from '../../formats/index.ts'
 import type { Change, ReadImage } from '../../model/change.ts'
 import { asFeedPosition, asNativeId, type FeedPosition, type ObjectId } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
@@ -7,7 +8,6 @@ import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient, HttpReply, HttpResult } from './client.ts'
 import { firstHeader, readCodeOf, replyWords, retryAfterMs, saysMissing } from './errors.ts'
 import { createFactsReader, createIntake } from './intake.ts'
-import { parseJson } from './json.ts'
 import type { HttpAppOptions, HttpPoll, HttpResource } from './options.ts'
 import { compilePath, idText } from './place.ts'
 import { encodeId } from './target.ts'
@@ -210,7 +210,7 @@ class Reader {
     if (result.status < 200 || result.status >= 300) throw this.#refusal(result)
     if (result.body === null) throw this.#failure(`the reply (${result.status}) is empty`)
     try {
-      return { data: parseJson(result.body), etag: firstHeader(result.headers, 'etag') }
+      return { data: parseJsonReply(result.body), etag: firstHeader(result.headers, 'etag') }
     } catch (cause) {
       throw this.#failure(`the reply (${result.status}) is not JSON`, cause)
     }

@@ -1,3 +1,4 @@
+import { parseJsonReply, writeJson } from '../../formats/index.ts'
 import type { Outcome } from '../../model/change.ts'
 import { asNativeId, asToken, type NativeId, type ObjectId, type Token } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
@@ -5,7 +6,6 @@ import type { Target, WriteOp } from '../../ports/app.ts'
 import type { Clock, Log } from '../../ports/clock.ts'
 import type { HttpClient, HttpReply, HttpRequest } from './client.ts'
 import { firstHeader, replyWords, retryAfterMs, rulingOfFailure, rulingOfStatus } from './errors.ts'
-import { parseJson, writeJson } from './json.ts'
 import type { HttpAppOptions, HttpResource } from './options.ts'
 import { compilePath, etagText, idText, type Read, tokenText } from './place.ts'
 
@@ -192,7 +192,7 @@ const isRecord = (data: NativeData): data is NativeRecord =>
 
 function parsedOrUndefined(body: Buffer): NativeData | undefined {
   try {
-    return parseJson(body)
+    return parseJsonReply(body)
   } catch {
     return undefined
   }

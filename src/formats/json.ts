@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import { SyncError } from '../../errors/index.ts'
-import type { NativeData } from '../../model/value.ts'
+import { SyncError } from '../errors/index.ts'
+import type { NativeData } from '../model/value.ts'
+import { type Decoded, documentList, type Encoded, type Format, type FormatLimits, singleDocument } from './format.ts'
+import { countKeys, findFlaw, keysIn } from './json-scan.ts'
+import { checkDocuments, checkType, problemJson } from './refuse.ts'
 
 /** Deeper nesting than any record has; below it, no recursive code of ours can run out of stack. */
 export const JSON_DEPTH_MAX = 256
@@ -12,20 +15,66 @@ const riskyNumber = /(?:^|[:,[\s])-?\d(?:[\d.]{15}|[\d.]*[eE])/
 
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
 
+/** What is JSON by its name; a sender that names no type at all is taken at its word. Another charset than UTF-8 would be read wrongly. */
+const jsonType = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
+const foreignCharset = /;\s*charset\s*=\s*"?(?!utf-?8\b|us-ascii\b)/i
+
+export const jsonFormat: Format = {
+  spec: { kind: 'json' },
+  contentType: 'application/json',
+  decode(bytes, headers, limits): Decoded {
+    const type = headers['content-type']
+    if (type !== undefined && type !== 'application/json' && (!jsonType.test(type) || foreignCharset.test(type)))
+      checkType(type, ['application/json'], 'in UTF-8')
+    return jsonDocuments(parseJson(bytes), limits)
+  },
+  encode: (value): Encoded => ({ contentType: 'application/json', body: writeJson(value) }),
+  fault: problemJson,
+}
+
+function jsonDocuments(data: NativeData, limits: FormatLimits): Decoded {
+  if (!Array.isArray(data)) return singleDocument(data)
+  checkDocuments(data.length, limits)
+  return documentList(data as readonly NativeData[])
+}
+
 /**
  * Strict JSON (RFC 8259) from raw bytes, without losing a digit: integers beyond 2^53 become bigint, other numbers that a double cannot hold stay the text
- * that was sent. Refuses what is not UTF-8, half surrogates (no store can keep them) and nesting beyond `JSON_DEPTH_MAX`. A UTF-8 byte order mark is
- * skipped, as the RFC permits. Keys named `__proto__` are left out. Of duplicate keys the last one counts, which is JSON.parse's habit: finding
- * them would need a parser of our own. Throws `intake.malformed` with the offset. Hot path: one native parse unless the text holds something rare.
+ * that was sent. Refuses what is not UTF-8, half surrogates (no store can keep them), nesting beyond `JSON_DEPTH_MAX`, and what two readers may understand differently: a
+ * key that one object has twice, and the keys by which programs are tricked (`__proto__`, `constructor.prototype`). A UTF-8 byte order mark is skipped, as the RFC permits. Throws
+ * `intake.malformed` with the offset, or `intake.forbidden`. Hot path: one native parse and a count unless the text holds something rare.
  */
 export function parseJson(bytes: Uint8Array): NativeData {
+  const text = utf8Text(bytes)
+  const data = parseJsonText(text)
+  if (countKeys(text) !== keysIn(data)) checkDuplicates(text)
+  return data
+}
+
+/**
+ * As `parseJson`, for what an application answers: of duplicate keys the last one counts, and keys named `__proto__` are left out. An answer
+ * cannot be sent again corrected, so what can be read of it is.
+ */
+export function parseJsonReply(bytes: Uint8Array): NativeData {
+  return parseJsonText(utf8Text(bytes), true)
+}
+
+function utf8Text(bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw malformed('it is not UTF-8; send it as UTF-8')
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const marked = buffer.length >= 3 && buffer[0] === 0xef && buffer[1] === 0xbb && buffer[2] === 0xbf
-  return parseJsonText(buffer.toString('utf8', marked ? 3 : 0))
+  return buffer.toString('utf8', marked ? 3 : 0)
 }
 
-function parseJsonText(text: string): NativeData {
+function checkDuplicates(text: string): void {
+  const flaw = findFlaw(text)
+  if (flaw?.flaw === 'duplicate') throw duplicateKey(text, flaw)
+}
+
+const duplicateKey = (text: string, { key, at }: { readonly key: string; readonly at: number }): SyncError =>
+  forbidden(`the key ${JSON.stringify(key.slice(0, 100))} stands twice in one object at ${placeOf(text, at)}`)
+
+function parseJsonText(text: string, isReply = false): NativeData {
   if (opensMoreThan(text, JSON_DEPTH_MAX)) checkDepth(text)
   let data: unknown
   try {
@@ -33,9 +82,11 @@ function parseJsonText(text: string): NativeData {
       ? JSON.parse(text, keepExact as (key: string, value: unknown) => unknown)
       : JSON.parse(text)
   } catch (error) {
-    throw malformed(`it breaks off or goes wrong at ${placeOf(text, errorOffset(text))}`, error)
+    const flaw = findFlaw(text)
+    if (flaw?.flaw === 'duplicate') throw duplicateKey(text, flaw)
+    throw malformed(`it breaks off or goes wrong at ${placeOf(text, flaw?.at ?? text.length)}`, error)
   }
-  if (text.includes('__proto__') || text.includes('\\u')) cleanse(data)
+  if (text.includes('__proto__') || text.includes('\\u') || text.includes('prototype')) cleanse(data, isReply)
   return data as NativeData
 }
 
@@ -54,7 +105,8 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
 const keepExact: Reviver = (_key, value, context) =>
   typeof value === 'number' && context.source !== undefined ? exactNumber(value, context.source) : value
 
-function exactNumber(value: number, source: string): number | bigint | string {
+/** The number, or its digits as bigint or text where a double does not hold it. */
+export function exactNumber(value: number, source: string): number | bigint | string {
   if (Number.isSafeInteger(value)) return digitsOf(source) === digitsOf(String(value)) ? value : source
   if (/^-?\d+$/.test(source)) return source.length <= INTEGER_DIGITS_MAX ? BigInt(source) : source
   if (!Number.isFinite(value) || Number.isInteger(value)) return source
@@ -97,21 +149,32 @@ function checkDepth(text: string): void {
   }
 }
 
-/** Takes `__proto__` keys out and refuses half surrogates. Recursion is bounded by `JSON_DEPTH_MAX`. */
-function cleanse(data: unknown): void {
+/** Refuses half surrogates and the keys by which programs are tricked. Recursion is bounded by `JSON_DEPTH_MAX`. */
+function cleanse(data: unknown, isReply: boolean): void {
   if (typeof data === 'string') {
     if (!data.isWellFormed()) throw malformed('a string in it holds half of a surrogate pair')
   } else if (Array.isArray(data)) {
-    for (const item of data) cleanse(item)
+    for (const item of data) cleanse(item, isReply)
   } else if (typeof data === 'object' && data !== null) {
     const record = data as Record<string, unknown>
-    if (Object.hasOwn(record, '__proto__')) Reflect.deleteProperty(record, '__proto__')
+    if (isReply) Reflect.deleteProperty(record, '__proto__')
+    else checkKeys(record)
     for (const key of Object.keys(record)) {
-      cleanse(key)
-      cleanse(record[key])
+      cleanse(key, isReply)
+      cleanse(record[key], isReply)
     }
   }
 }
+
+function checkKeys(record: Record<string, unknown>): void {
+  if (Object.hasOwn(record, '__proto__')) throw forbidden('it has the key `__proto__`')
+  const inner = Object.hasOwn(record, 'constructor') ? record.constructor : undefined
+  if (typeof inner === 'object' && inner !== null && Object.hasOwn(inner, 'prototype'))
+    throw forbidden('it has the keys `constructor` and in it `prototype`')
+}
+
+const forbidden = (why: string): SyncError =>
+  new SyncError('intake.forbidden', `the JSON is refused: ${why}. Nothing was stored; send it again without that.`)
 
 const malformed = (why: string, cause?: unknown): SyncError =>
   new SyncError(
@@ -126,60 +189,4 @@ function placeOf(text: string, offset: number): string {
   const before = text.slice(0, offset)
   const line = before.split('\n').length
   return `offset ${offset} (line ${line}, column ${offset - before.lastIndexOf('\n')})`
-}
-
-const word = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
-
-type Expect = 'value' | 'value-or-end' | 'key' | 'key-or-end' | 'colon' | 'comma' | 'end'
-
-/** Where the text stops being JSON. Only for the message of a refusal: V8 names the offset in some of its errors and not in others. */
-function errorOffset(text: string): number {
-  const open: string[] = []
-  let expect: Expect = 'value'
-  let at = 0
-  for (;;) {
-    while (' \t\n\r'.includes(text.charAt(at)) && at < text.length) at++
-    const mark = text.charAt(at)
-    const takesValue: boolean = expect === 'value' || expect === 'value-or-end'
-    const takesKey: boolean = expect === 'key' || expect === 'key-or-end'
-    const closes = expect === 'comma' || expect === 'key-or-end' || expect === 'value-or-end'
-    if (mark === '"' && (takesValue || takesKey)) {
-      const end = stringEnd(text, at)
-      if (end.broken) return end.at
-      at = end.at
-      expect = takesKey ? 'colon' : afterValue(open)
-    } else if ((mark === '{' || mark === '[') && takesValue) {
-      open.push(mark)
-      expect = mark === '{' ? 'key-or-end' : 'value-or-end'
-      at++
-    } else if ((mark === '}' || mark === ']') && closes && open.at(-1) === (mark === '}' ? '{' : '[')) {
-      open.pop()
-      expect = afterValue(open)
-      at++
-    } else if ((mark === ':' && expect === 'colon') || (mark === ',' && expect === 'comma')) {
-      expect = mark === ',' && open.at(-1) === '{' ? 'key' : 'value'
-      at++
-    } else {
-      word.lastIndex = at
-      if (!takesValue || !word.test(text)) return at
-      at = word.lastIndex
-      expect = afterValue(open)
-    }
-  }
-}
-
-const afterValue = (open: readonly string[]): Expect => (open.length === 0 ? 'end' : 'comma')
-
-/** The offset behind the string that starts at `from`, or of what breaks it. */
-function stringEnd(text: string, from: number): { readonly at: number; readonly broken: boolean } {
-  for (let at = from + 1; at < text.length; at++) {
-    const c = text.charCodeAt(at)
-    if (c === 34) return { at: at + 1, broken: false }
-    if (c < 32) return { at, broken: true }
-    if (c !== 92) continue
-    const escaped = /^\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/.exec(text.slice(at, at + 6))
-    if (escaped === null) return { at, broken: true }
-    at += escaped[0].length - 1
-  }
-  return { at: text.length, broken: true }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { SyncError } from '../../errors/index.ts'
-import { parseJson, writeJson } from './json.ts'
+import { SyncError } from '../errors/index.ts'
+import { parseJson, parseJsonReply, writeJson } from './json.ts'
 
 const parse = (text: string): unknown => parseJson(Buffer.from(text))
 const messageOf = (text: string): string => {
@@ -109,4 +109,62 @@ describe('any JSON', () => {
 
 test('what is written keeps big integers as numbers', () => {
   expect(writeJson({ a: 9007199254740993n, b: [1n], c: 'x' })).toBe('{"a":9007199254740993,"b":[1],"c":"x"}')
+})
+
+/** JSON with space before every colon. */
+const spaced = (data: unknown): string =>
+  typeof data !== 'object' || data === null
+    ? JSON.stringify(data)
+    : Array.isArray(data)
+      ? `[${data.map(spaced).join()}]`
+      : `{${Object.entries(data)
+          .map(([key, value]) => `${JSON.stringify(key)} :${spaced(value)}`)
+          .join()}}`
+
+describe('keys that programs read differently', () => {
+  test.each([
+    '{"a":1,"a":2}',
+    '{"a" : 1, "a":2}',
+    '{"a":1,"\\u0061":2}',
+    '[{"x":{"b":"\\":","b":[]}}]',
+    '{"\\\\":1,"b":2,"\\\\":3}',
+    '{"a":":","b":":","a":"\\":"}',
+    '{"a"\n:1,"b":"x \\" : y","a"\t:2}',
+  ])('a key that stands twice: %s', (text) => {
+    expect(messageOf(text)).toMatch(/^intake\.forbidden .*stands twice in one object at offset \d+/)
+    expect(() => parseJsonReply(Buffer.from(text))).not.toThrow()
+  })
+
+  test('any JSON whose keys all differ is read, however its strings look', () => {
+    const tricky = fc.constantFrom('":', '" :', '"', ':', ': ', '\\', '\\"', 'a', '{"a":1,"a":2}', ' :')
+    const text = fc.array(tricky, { maxLength: 4 }).map((parts) => parts.join(''))
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        text,
+        fc.array(tie('value'), { maxLength: 4 }),
+        fc.dictionary(text, tie('value'), { maxKeys: 5, noNullPrototype: true }),
+      ),
+    }))
+    fc.assert(
+      fc.property(value, fc.constantFrom(0, 1), (data, indent) => {
+        const written = JSON.stringify(data, null, indent)
+        expect(parse(written)).toEqual(JSON.parse(written))
+        expect(parse(spaced(data))).toEqual(data)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test.each([
+    '{"__proto__":1}',
+    '[{"a":{"__proto__":{"x":1}}}]',
+    '{"__pr\\u006fto__":{"x":1}}',
+    '{"constructor":{"prototype":{"x":1}}}',
+  ])('keys by which programs are tricked: %s', (text) => {
+    expect(messageOf(text)).toMatch(/^intake\.forbidden /)
+    const reply = parseJsonReply(Buffer.from(text)) as object
+    expect(Object.hasOwn(reply, '__proto__')).toBe(false)
+    expect(({} as { x?: unknown }).x).toBe(undefined)
+  })
 })

@@ -1,0 +1,42 @@
+export { compileFormat } from './compile.ts'
+export {
+  type CsvOptions,
+  csv,
+  type FormOptions,
+  form,
+  json,
+  multipart,
+  type SoapOptions,
+  soap,
+  text,
+  type XmlOptions,
+  xml,
+} from './declare.ts'
+export {
+  type Decoded,
+  type Encoded,
+  FORMAT_LIMITS,
+  type Format,
+  type FormatLimits,
+  type MessageHeaders,
+  type Problem,
+  type ProblemPart,
+} from './format.ts'
+export { jsonFormat, parseJson, parseJsonReply, writeJson } from './json.ts'
+export { type MediaType, negotiate, parseMediaType } from './media-type.ts'
+export { problemJson, problemOf } from './refuse.ts'
+export { type SoapCallFormat, type SoapCallSpec, soapAck, soapCallFormat } from './soap.ts'
+export type { SoapVersion } from './soap-envelope.ts'
+export { type ReceivedFault, soapFault } from './soap-fault.ts'
+export type {
+  CsvSpec,
+  FormatSpec,
+  FormSpec,
+  JsonSpec,
+  MultipartSpec,
+  SoapSpec,
+  TextSpec,
+  XmlMapping,
+  XmlSpec,
+} from './spec.ts'
+export { problemXml } from './xml.ts'
