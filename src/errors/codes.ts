@@ -139,10 +139,21 @@ export const ERROR_CODES = {
     manual:
       'The store was written by a newer Latchwork. Use that version, or a newer one; going back needs a backup of before.',
   },
+  'store.version-old': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The PostgreSQL store was written by an older Latchwork. Stop the hub, back the database up, and run `latchwork migrate`; it is not moved by itself, because other programs may read it.',
+  },
   'store.in-use': {
     handling: 'stop',
     status: 500,
     manual: 'Another hub runs on this data folder. Stop it first, or use another folder.',
+  },
+  'config.driver-missing': {
+    handling: 'stop',
+    status: 500,
+    manual: 'A database or broker needs a driver package that is not installed. The message names it; install it beside latchwork.',
   },
   'config.not-found': {
     handling: 'stop',

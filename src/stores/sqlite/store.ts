@@ -5,6 +5,7 @@ import { systemRandom } from '../../lib/system-clock.ts'
 import type { AppId, CanonicalKey, JournalPosition } from '../../model/ids.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { CommitBatch, LinkQuery, LoadQuery, Store, StoreInfo } from '../../ports/store.ts'
+import { newInstanceId } from '../instance-id.ts'
 import { commitBatch } from './commit.ts'
 import { type OpenDriver, openNodeSqlite, type SqliteDriver } from './driver.ts'
 import { toPortError } from './errors.ts'
@@ -160,11 +161,4 @@ function enter(database: SqliteDriver, random: Random): Omit<StoreInfo, 'schemaV
   writeMeta(database, 'generation', generation)
   writeMeta(database, 'epoch', epoch)
   return { instanceId: String(instanceId), generation, epoch }
-}
-
-/** Ten letters and digits, 51 bits: short enough for every op id, and two installations of one company do not meet. */
-function newInstanceId(random: Random): string {
-  const digits = Array.from({ length: 9 }, () => Math.floor(random.next() * 36).toString(36))
-  // Starts with a letter, so that no SQLite tool takes it for a number.
-  return 'h' + digits.join('')
 }

@@ -1,0 +1,9 @@
+export type { PgModule } from './driver.ts'
+export { PostgresJournal, type PostgresJournalOptions } from './journal.ts'
+export {
+  type MigrationReport,
+  markPostgresRestored,
+  migratePostgres,
+  PostgresStore,
+  type PostgresStoreOptions,
+} from './store.ts'
