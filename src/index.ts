@@ -42,4 +42,5 @@ export {
   writeOnly,
 } from './config/mapping.ts'
 export { type RowType, rowOf } from './config/row.ts'
+export { type PostgresStoreConfig, postgresStore, type StoreDefinition } from './config/store.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorPlace, type Handling, httpStatusOf, SyncError } from './errors/index.ts'

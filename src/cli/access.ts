@@ -1,21 +1,23 @@
 import { existsSync } from 'node:fs'
+import type { HubDefinition } from '../config/define-hub.ts'
 import { SyncError } from '../errors/index.ts'
 import type { HubModel } from '../model/entity.ts'
 import type { Conflict } from '../model/record.ts'
-import type { LinkQuery, LinkRow } from '../ports/store.ts'
+import type { LinkQuery, LinkRow, StoreReader } from '../ports/store.ts'
 import { type Explanation, explain, type RecordName } from '../server/explain.ts'
 import { hubFilePath, isAlive, readHubFile, statePath } from '../server/hub-file.ts'
 import { refText } from '../server/ref-text.ts'
 import { type HubStatus, type StoreStatus, storeStatus } from '../server/status.ts'
-import { openSqliteReader, type StoreReader } from '../stores/sqlite/index.ts'
+import { openStorageReader } from '../server/storage.ts'
+import { openSqliteReader } from '../stores/sqlite/index.ts'
 import { HubClient } from './hub-client.ts'
 
 export interface AccessOptions {
   readonly data: string
   readonly url?: string
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The config's model where there is one; it makes explanations without a hub complete. */
-  readonly model: () => Promise<HubModel | null>
+  /** The config where there is one: it makes explanations without a hub complete, and says where the store is. */
+  readonly definition: () => Promise<HubDefinition | null>
 }
 
 export type ConflictRow = Conflict & { readonly id: number }
@@ -59,14 +61,21 @@ export function requireHub(options: Pick<AccessOptions, 'data' | 'url' | 'env'>)
 export async function openAccess(options: AccessOptions): Promise<Access> {
   const hub = runningHub(options)
   if (hub !== null) return new HubAccess(hub)
-  const path = statePath(options.data)
-  if (!existsSync(path)) {
+  if (existsSync(statePath(options.data))) {
+    const model = async () => (await options.definition())?.model ?? null
+    return new FileAccess(openSqliteReader(statePath(options.data)), model)
+  }
+  const definition = await options.definition()
+  if (definition === null || definition.store.kind === 'sqlite') {
     throw new SyncError(
       'hub.not-running',
       `no hub runs on ${options.data}, and there is no state in it. Start one with \`latchwork start\`, or name its folder with --data`,
     )
   }
-  return new FileAccess(openSqliteReader(path), options.model)
+  return new FileAccess(
+    await openStorageReader(definition.store, options.data, options.env),
+    async () => definition.model,
+  )
 }
 
 /** Rows asked for at once. */

@@ -137,6 +137,13 @@ function addOperating(program: Command, choose: (action: Action) => void): void 
       choose(async (context) => (await import('./operating.ts')).release(context, entity, record, own.in)),
     )
   program
+    .command('migrate')
+    .description('bring the store to the schema of this version; the hub must be stopped')
+    .option('--check', 'only say what would be done')
+    .action((own: { check?: boolean }) =>
+      choose(async (context) => (await import('./migrate.ts')).migrate(context, own.check === true)),
+    )
+  program
     .command('replay <seq>')
     .description('take up a notification again that is set aside')
     .action((seq: string) => choose(async (context) => (await import('./operating.ts')).replay(context, seq)))

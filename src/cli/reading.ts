@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
+import type { HubDefinition } from '../config/define-hub.ts'
 import { systemClock } from '../lib/system-clock.ts'
-import type { HubModel } from '../model/entity.ts'
 import { asAppId, asEntityName, asNativeId } from '../model/ids.ts'
 import type { LinkRow } from '../ports/store.ts'
 import { type Access, type ConflictRow, openAccess } from './access.ts'
@@ -97,20 +97,20 @@ export async function explainRecord(context: CommandContext, entity: string, rec
 }
 
 function open({ options, process, terminal }: CommandContext): Promise<Access> {
-  const model = async (): Promise<HubModel | null> => {
+  const definition = async (): Promise<HubDefinition | null> => {
     if (!existsSync(options.config)) return null
     // Only here, because a config brings the whole schema library along.
     const { loadConfig } = await import('./config-file.ts')
-    return (await loadConfig(options.config)).model
+    return loadConfig(options.config)
   }
   return openAccess({
     data: options.data,
     ...(options.url === undefined ? {} : { url: options.url }),
     env: process.env,
-    model,
+    definition,
   }).then((access) => {
     if (access.from === 'files' && !terminal.isJson)
-      terminal.note(terminal.style('dim', `no hub runs on ${options.data}; this is what its files say`))
+      terminal.note(terminal.style('dim', `no hub runs on ${options.data}; this is what its store says`))
     return access
   })
 }

@@ -7,6 +7,7 @@ import { compileEntity, type EntityContext } from './compile-entity.ts'
 import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
+import { readStore, type StoreDefinition } from './store.ts'
 
 const hubBrand = Symbol.for('latchwork.HubDefinition')
 
@@ -15,6 +16,8 @@ export interface HubConfig {
   readonly apps: Readonly<Record<string, AppHandle>>
   readonly sync: readonly SyncDefinition[]
   readonly limits?: Partial<HubLimits>
+  /** Where the hub keeps its own state. Default: SQLite files in the data folder. */
+  readonly store?: StoreDefinition
 }
 
 /** The config, checked and compiled: everything that the engine and the connectors need, as data and pure functions. */
@@ -22,11 +25,12 @@ export interface HubDefinition {
   readonly model: HubModel
   readonly apps: ReadonlyMap<AppId, AppDefinition>
   readonly limits: HubLimits
+  readonly store: StoreDefinition
 }
 
 /** Checks a config and compiles it. Throws SyncError `config.*`, which names the place, the reason and the next step. */
 export function defineHub(config: HubConfig): HubDefinition {
-  checkKeys('defineHub', config, ['apps', 'sync', 'limits'])
+  checkKeys('defineHub', config, ['apps', 'sync', 'limits', 'store'])
   const limits = readLimits(config.limits)
   const connectors = readApps(config.apps)
   const syncs = readSyncs(config.sync)
@@ -44,6 +48,7 @@ export function defineHub(config: HubConfig): HubDefinition {
     model: hubModel(entities),
     apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
     limits,
+    store: readStore(config.store),
   }
   return Object.defineProperty(definition, hubBrand, { value: true })
 }

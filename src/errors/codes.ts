@@ -153,7 +153,8 @@ export const ERROR_CODES = {
   'config.driver-missing': {
     handling: 'stop',
     status: 500,
-    manual: 'A database or broker needs a driver package that is not installed. The message names it; install it beside latchwork.',
+    manual:
+      'A database or broker needs a driver package that is not installed. The message names it; install it beside latchwork.',
   },
   'config.not-found': {
     handling: 'stop',

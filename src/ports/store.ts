@@ -94,6 +94,9 @@ export interface Store extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** The half of a store that asks and never writes: what other processes may use beside a running hub. */
+export type StoreReader = Omit<Store, 'open' | 'commit'>
+
 export interface LinkQuery {
   readonly app?: AppId
   readonly object?: ObjectId

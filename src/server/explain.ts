@@ -3,7 +3,7 @@ import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, EntityName, NativeId } from '../model/ids.ts'
 import type { Conflict, Lane, RecordState, Verdict } from '../model/record.ts'
 import { type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
-import type { StoreReader } from '../stores/sqlite/index.ts'
+import type { StoreReader } from '../ports/store.ts'
 import { allHeld, type ParkedEntry, parkedEntryOf } from './status.ts'
 
 export interface RecordName {

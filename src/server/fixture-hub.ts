@@ -6,14 +6,15 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { HubDefinition } from '../config/define-hub.ts'
 import { bearer, hmac, http, unverified, webhook } from '../connectors/http/index.ts'
-import { defineHub, entity, env, key, prefer, sync } from '../index.ts'
+import { defineHub, entity, env, key, postgresStore, prefer, sync } from '../index.ts'
 import type { Log } from '../ports/clock.ts'
 
 /** A hub between a shop, which only tells, and a store that takes writes over HTTP: the least that the server's tests need. */
 
 export const SHOP_SECRET = 'shop-secret-of-the-tests'
 
-export function personHub(): HubDefinition {
+/** With its state in SQLite, or in the PostgreSQL database of the URL. */
+export function personHub(storeUrl?: string, schema = 'latchwork'): HubDefinition {
   const shop = http({ baseUrl: env('SHOP_URL'), auth: bearer(env('SHOP_TOKEN')) })
   const store = http({ baseUrl: env('STORE_URL') })
   const person = entity('person', {
@@ -41,7 +42,8 @@ export function personHub(): HubDefinition {
     },
     { conflicts: { default: prefer('shop', 'store') } },
   )
-  return defineHub({ apps: { shop, store }, sync: [persons] })
+  const kept = storeUrl === undefined ? {} : { store: postgresStore({ url: storeUrl, schema }) }
+  return defineHub({ apps: { shop, store }, sync: [persons], ...kept })
 }
 
 /** Answers creates and updates as the store would; `refuse` makes it say no. */

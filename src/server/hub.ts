@@ -6,13 +6,14 @@ import { systemClock, systemRandom } from '../lib/system-clock.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Accepted, Connector, RawReply } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
-import { SqliteJournal, SqliteStore } from '../stores/sqlite/index.ts'
+import type { Journal } from '../ports/journal.ts'
 import { createAdmin } from './admin.ts'
-import { journalFolder, removeHubFile, statePath, writeHubFile } from './hub-file.ts'
+import { removeHubFile, writeHubFile } from './hub-file.ts'
 import { createListener, type Listener } from './listener.ts'
 import { withoutSecrets } from './log.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
 import { type Environment, type ResolvedApp, resolveApp } from './secrets.ts'
+import { openStorage, type Storage } from './storage.ts'
 
 export interface HubOptions {
   readonly definition: HubDefinition
@@ -76,7 +77,8 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     ...apps.flatMap((app) => app.secrets),
     ...(adminToken === undefined ? [] : [adminToken]),
   ])
-  const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, clock, log))
+  const storage = await openStorage(definition.store, dataDir, env)
+  const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, clock, log), storage)
   try {
     await hub.start()
   } catch (error) {
@@ -96,11 +98,10 @@ class Hub implements RunningHub {
   readonly #log: Log
   readonly #adminToken: string | undefined
   readonly #connectors: ReadonlyMap<AppId, Connector>
-  readonly #store: SqliteStore
+  readonly #storage: Storage
   readonly #aborted = new AbortController()
   readonly #timers = new Set<{ cancel(): void }>()
   readonly #failed = Promise.withResolvers<SyncError>()
-  #journal: SqliteJournal | null = null
   #engine: Engine | null = null
   #listener: Listener | null = null
   #address: { readonly host: string; readonly port: number } = { host: '', port: 0 }
@@ -113,12 +114,13 @@ class Hub implements RunningHub {
     log: Log,
     adminToken: string | undefined,
     connectors: ReadonlyMap<AppId, Connector>,
+    storage: Storage,
   ) {
     this.#options = options
     this.#log = log
     this.#adminToken = adminToken
     this.#connectors = connectors
-    this.#store = new SqliteStore({ path: statePath(options.dataDir) })
+    this.#storage = storage
   }
 
   get url(): string {
@@ -138,20 +140,23 @@ class Hub implements RunningHub {
     return this.#engine
   }
 
+  get #journal(): Journal {
+    return this.#storage.journal
+  }
+
   get failed(): Promise<SyncError> {
     return this.#failed.promise
   }
 
-  /** The journal's lock comes first: it says at once whether another hub has the folder. Requests are answered from before recovery on. */
+  /** Requests are answered from before recovery on. */
   async start(): Promise<void> {
     const { definition, dataDir, clock } = this.#options
-    this.#journal = await SqliteJournal.open({ folder: journalFolder(dataDir) })
     const { backlogMax, referenceDeadlineMs } = definition.limits
     this.#engine = new Engine({
       model: definition.model,
       connectors: this.#connectors,
-      store: this.#store,
-      journal: this.#journal,
+      store: this.#storage.store,
+      journal: this.#storage.journal,
       clock,
       random: systemRandom,
       log: this.#log,
@@ -243,7 +248,7 @@ class Hub implements RunningHub {
 
   #dropOldEntries(): void {
     const beforeMs = this.#options.clock.nowMs() - JOURNAL_KEEP_MS
-    this.#journal?.drop(this.engine.cursor, beforeMs).then(
+    this.#journal.drop(this.engine.cursor, beforeMs).then(
       (dropped) => dropped > 0 && this.#log.log('info', `dropped ${dropped} journal entries of more than 7 days ago`),
       (error: unknown) =>
         this.#log.log('warn', `old journal files could not be dropped: ${SyncError.from(error).message}`),
@@ -266,8 +271,8 @@ class Hub implements RunningHub {
       await source.close()
       await target.close()
     }
-    await this.#journal?.close()
-    await this.#store.close()
+    await this.#journal.close()
+    await this.#storage.store.close()
     // Only where it is ours: a start that another hub's lock refused ends here too.
     if (this.#hasFile) removeHubFile(this.#options.dataDir, process.pid)
   }

@@ -4,6 +4,7 @@ export {
   type MigrationReport,
   markPostgresRestored,
   migratePostgres,
+  openPostgresReader,
   PostgresStore,
   type PostgresStoreOptions,
 } from './store.ts'

@@ -1,8 +1,8 @@
 import { SyncError } from '../../errors/index.ts'
-import { systemRandom } from '../../lib/system-clock.ts'
+import { systemClock, systemRandom } from '../../lib/system-clock.ts'
 import type { AppId, CanonicalKey, JournalPosition } from '../../model/ids.ts'
 import type { Random } from '../../ports/clock.ts'
-import type { CommitBatch, LinkQuery, LoadQuery, Store, StoreInfo } from '../../ports/store.ts'
+import type { CommitBatch, LinkQuery, LoadQuery, Store, StoreInfo, StoreReader } from '../../ports/store.ts'
 import { newInstanceId } from '../instance-id.ts'
 import { commitCall } from './commit.ts'
 import { type Connected, Connection, type PgModule, placeOf, type Row, schemaName } from './driver.ts'
@@ -184,6 +184,49 @@ export class PostgresStore implements Store {
   }
 }
 
+/** Reads the store of a hub from another process, whether the hub runs or not. Takes no lock, raises no epoch and never writes. */
+export async function openPostgresReader(options: PostgresStoreOptions): Promise<StoreReader> {
+  const { url, schema: given = SCHEMA_DEFAULT, pg } = options
+  const schema = schemaName(given)
+  const place = `${placeOf(url)} (schema ${schema})`
+  const connection = new Connection(
+    { url, applicationName: 'latchwork reader', ...(pg === undefined ? {} : { pg }) },
+    async (made) => {
+      await made.script('SET default_transaction_read_only = on')
+      const state = await migrationState(made, schema, MIGRATIONS)
+      requireKnown(state, place)
+      if (state.found > 0) return
+      throw new SyncError(
+        'store.failed',
+        `${place} does not exist; start the hub once, or correct \`store\` in the config`,
+        {
+          place: { database: place },
+        },
+      )
+    },
+  )
+  const ask: queries.Ask = async (text, values, name) => {
+    try {
+      return await connection.rows(text, values, name)
+    } catch (error) {
+      throw toPortError('store', place, error)
+    }
+  }
+  const close = () => connection.close()
+  return {
+    load: (query) => queries.load(ask, schema, query),
+    cursor: (consumer) => queries.cursor(ask, schema, consumer),
+    openLanes: (after, max) => queries.openLanes(ask, schema, after, max),
+    held: (after, max) => queries.held(ask, schema, after, max),
+    links: (query) => queries.links(ask, schema, query),
+    conflicts: (query) => queries.conflicts(ask, schema, query),
+    verdicts: (key) => queries.verdicts(ask, schema, key),
+    counts: () => queries.counts(ask, schema),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
 /** A new database gets the schema; an older one is moved only by `latchwork migrate`, because other programs may read it. */
 export async function prepareSchema(connection: Connected, schema: string, place: string): Promise<void> {
   const state = await migrationState(connection, schema, MIGRATIONS)
@@ -281,4 +324,4 @@ export async function migratePostgres(
   }
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const pause = (ms: number): Promise<void> => new Promise((resolve) => systemClock.timer(ms, resolve))

@@ -1,16 +1,13 @@
 import { existsSync } from 'node:fs'
 import { SyncError } from '../../errors/index.ts'
 import type { AppId, CanonicalKey, JournalPosition } from '../../model/ids.ts'
-import type { LinkQuery, LoadQuery, Store } from '../../ports/store.ts'
+import type { LinkQuery, LoadQuery, Store, StoreReader } from '../../ports/store.ts'
 import { type OpenDriver, openNodeSqlite } from './driver.ts'
 import { toPortError } from './errors.ts'
 import { requireKnown, schemaVersion } from './migrations.ts'
 import * as queries from './queries.ts'
 import { STORE_MIGRATIONS } from './schema.ts'
 import { Statements } from './statements.ts'
-
-/** The half of the store that asks and never writes. */
-export type StoreReader = Omit<Store, 'open' | 'commit'>
 
 /**
  * Reads the state file of a hub from another process, whether the hub runs or not. Takes no lock, raises no epoch and never

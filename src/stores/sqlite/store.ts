@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SyncError } from '../../errors/index.ts'
 import { systemRandom } from '../../lib/system-clock.ts'
@@ -10,7 +10,7 @@ import { commitBatch } from './commit.ts'
 import { type OpenDriver, openNodeSqlite, type SqliteDriver } from './driver.ts'
 import { toPortError } from './errors.ts'
 import { acquireLock, type FileLock } from './lock.ts'
-import { migrate, readMeta, writeMeta } from './migrations.ts'
+import { migrate, readMeta, requireKnown, schemaVersion, writeMeta } from './migrations.ts'
 import { SqliteReader } from './reader.ts'
 import { STORE_MIGRATIONS } from './schema.ts'
 import { Statements } from './statements.ts'
@@ -134,6 +134,39 @@ export class SqliteStore implements Store {
     if (this.#opened !== null) return this.#opened
     const { path } = this.#options
     throw new SyncError('store.failed', `the store ${path} is not open`, { place: { path } })
+  }
+}
+
+/** Moves a state file to the newest schema, or with `check` only says what would be done. A hub does the same when it starts. */
+export function migrateSqlite(
+  path: string,
+  { check = false, openDriver = openNodeSqlite }: { readonly check?: boolean; readonly openDriver?: OpenDriver } = {},
+): {
+  readonly place: string
+  readonly from: number
+  readonly to: number
+  readonly steps: readonly { readonly version: number; readonly what: string }[]
+} {
+  if (!existsSync(path))
+    throw new SyncError('store.failed', `${path} does not exist; start the hub once, or name its data folder`, {
+      place: { path },
+    })
+  const lock = check ? undefined : acquireLock(path, openDriver)
+  try {
+    const database = openDriver(path, { readOnly: check })
+    const from = schemaVersion(database)
+    requireKnown(from, STORE_MIGRATIONS, 'store', path)
+    if (!check) migrate(database, STORE_MIGRATIONS, 'store', path)
+    database.close()
+    const steps = STORE_MIGRATIONS.slice(from).map((_, i) => ({
+      version: from + i + 1,
+      what: `schema version ${from + i + 1}`,
+    }))
+    return { place: path, from, to: STORE_MIGRATIONS.length, steps }
+  } catch (error) {
+    throw toPortError('store', path, error)
+  } finally {
+    lock?.release()
   }
 }
 
