@@ -207,6 +207,8 @@ const TIME_AND_CHANCE: Readonly<Record<string, string>> = {
     'setImmediate gathers the appends of one turn into one call; no duration depends on it',
   'src/testing/simulator/virtual-clock.ts': 'setImmediate lets the promises of one virtual moment run out',
   'src/testing/simulator/main.ts': 'measures how fast the simulator itself is',
+  'src/testing/simulator/canary/hunt.ts': 'gives up on a planted fault that makes a run hang',
+  'src/testing/simulator/canary/command.ts': 'says how far the hunt is',
 }
 const CLOCK =
   /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b|\bset(?:Timeout|Interval|Immediate)\b|\bperformance\.now\b|\brandomUUID\b|\bprocess\.(?:nextTick|hrtime)\b/

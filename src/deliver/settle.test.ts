@@ -383,3 +383,24 @@ test('a read that failed is tried again, within 30 s unless tried for the first 
   })
   expect(readFailed(lane, { ...reading, tries: 60 }, failed, context).reading?.notBeforeMs).toBe(40_000)
 })
+
+describe('a refusal of a value that the head has left meanwhile', () => {
+  const refusal: Outcome = { op, result: 'refused', handling: 'park', code: 'target.rejected', message: 'no' }
+  const lane = laneOf({ intent: intentOf({ patch: { email: 'a' }, native: { n_email: 'a' } }) })
+  const laneAfter = (email: string): Lane => {
+    const moved = recordOf({ head: headOf({ email, phone: 'p' }), headSeq: asJournalPosition(9) })
+    return settleOutcome(moved, lane, lane.intent as Intent, bindingOf(crm, {}), refusal, context).lane
+  }
+
+  test('leaves the newer head its own attempt', () => {
+    expect(laneAfter('b').park?.headSeq).toBe(8)
+    expect(laneAfter('a').park?.headSeq).toBe(9)
+  })
+
+  test('ends the read that a restart had wanted, so that nothing is looked for in vain', () => {
+    const reading = { why: 'unknown', afterSeq: context.seq, notBeforeMs: 0, tries: 0 } as const
+    const doubtful = { ...lane, intent: intentOf({ state: 'unknown' }), reading }
+    const settled = settleOutcome(record, doubtful, doubtful.intent, bindingOf(crm, {}), refusal, context)
+    expect(settled.lane.reading).toBeNull()
+  })
+})

@@ -1,6 +1,6 @@
 import type { Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import type { JournalPosition, NativeId, Token } from '../model/ids.ts'
+import { asJournalPosition, type JournalPosition, type NativeId, type Token } from '../model/ids.ts'
 import {
   type Intent,
   type Lane,
@@ -9,7 +9,7 @@ import {
   type RecordState,
   type VerdictName,
 } from '../model/record.ts'
-import type { Fields, Image, NativeRecord, Path, Value } from '../model/value.ts'
+import { type Fields, type Image, type NativeRecord, type Path, type Value, valuesEqual } from '../model/value.ts'
 import { retryDelayMs } from './backoff.ts'
 import { applySent, isBlind } from './plan.ts'
 
@@ -206,12 +206,25 @@ function refused(record: RecordState, lane: Lane, intent: Intent, outcome: Outco
   if (outcome.handling === 'park') {
     const text = `${lane.app} refused ${intent.op}: ${message}`
     return {
-      lane: parked({ ...lane, intent: null, retry: null }, code, text, record.headSeq, context),
+      // After a restart a read was already wanted, to find out what is known now.
+      lane: parked(
+        { ...lane, intent: null, retry: null, reading: null },
+        code,
+        text,
+        headThatFailed(record, intent),
+        context,
+      ),
       verdict: 'parked',
       text,
     }
   }
   return retryLater(lane, intent, code, message, outcome.retryAfterMs, context)
+}
+
+/** The head that was refused. When it has moved on while the write was under way, the newer one has not had its attempt yet. */
+function headThatFailed(record: RecordState, intent: Intent): JournalPosition {
+  const isOld = Object.keys(intent.patch).some((path) => !valuesEqual(record.head[path]?.value, intent.patch[path]))
+  return isOld ? asJournalPosition(record.headSeq - 1) : record.headSeq
 }
 
 /** Certainly not applied: planned again from the newest head after a pause. A write that was in doubt before stays in doubt. */

@@ -1,16 +1,19 @@
 import type { ReadImage } from '../../model/change.ts'
 import type { FeedPosition } from '../../model/ids.ts'
-import { SimApp } from './apps/app.ts'
+import type { WriteOp } from '../../ports/app.ts'
+import { type AppRecord, SimApp } from './apps/app.ts'
 import { type Feed, type FeedPage, LogFeed, PollFeed } from './apps/feeds.ts'
 import type { AppProfile } from './apps/profile.ts'
 import { Webhooks } from './apps/webhooks.ts'
 import type { Faults } from './faults.ts'
+import { recordOfCode } from './fields.ts'
 import type { Gate } from './gate.ts'
-import { Network, TIMEOUT_MS } from './network.ts'
+import { type Fate, Network, TIMEOUT_MS } from './network.ts'
 import type { World } from './world.ts'
 
 /** How soon a log that is followed shows what was committed. */
 const LOG_EVERY_MS = 5
+const SLUGGISH_MS = TIMEOUT_MS - 100
 
 type Settle = (page: FeedPage | null, resolve: (page: FeedPage) => void, reject: (error: Error) => void) => void
 
@@ -24,6 +27,10 @@ export class AppNode {
   readonly #faults: Faults
   /** Wakes a reader that waits for news. */
   #wake: (() => void) | null = null
+  /** Told of every record that the hub makes here. */
+  onHubCreate: ((record: AppRecord) => void) | null = null
+  /** The record that takes long to write here. */
+  sluggishRecord: number | null = null
   #confirmed: FeedPosition | null = null
   /** The page that was read last. */
   #handed: FeedPage | null = null
@@ -40,7 +47,25 @@ export class AppNode {
       this.feed?.committed(record)
       this.webhooks?.committed(record)
       this.#wake?.()
+      if (record.version.kind === 'create' && record.version.hub !== null) this.onHubCreate?.(record)
     }
+  }
+
+  /** A call with a write of the sluggish record takes nearly as long as the hub has patience for. */
+  slowed(ops: readonly WriteOp[], fate: Fate): Fate {
+    if (this.sluggishRecord === null || fate.arrivesMs === null || fate.answersMs === null) return fate
+    const isSlow = ops.some((op) => this.#recordOf(op) === this.sluggishRecord)
+    if (!isSlow) return fate
+    return { ...fate, arrivesMs: fate.arrivesMs + SLUGGISH_MS, answersMs: fate.answersMs + SLUGGISH_MS }
+  }
+
+  #recordOf(op: WriteOp): number | undefined {
+    const { app } = this
+    const cells =
+      op.nativeId === null
+        ? app.profile.objectsById.get(op.object)?.fromWire(op.patch).cells
+        : app.recordAt(op.object, op.nativeId)?.cells
+    return recordOfCode(cells?.code)
   }
 
   /** Whether the hub still has to hear of something. */

@@ -57,7 +57,7 @@ export class SimConnector implements Connector, Source, Target {
     if (!this.#life.passes('before write')) return never()
     this.#checks.leaves(ops)
     const sent = { sentAtMs: this.#world.clock.monotonicMs(), sentSeq: this.#world.seq }
-    const fate = this.#node.network.fate('write')
+    const fate = this.#node.slowed(ops, this.#node.network.fate('write'))
     if (this.#world.trace.isOn) this.#world.say(this.app, `<- ${ops.map(describeOp).join(', ')} ${describeFate(fate)}`)
     return this.#call(
       fate,
@@ -181,6 +181,7 @@ export class SimConnector implements Connector, Source, Target {
     const done = fate.isCut && ops.length > 1 ? Math.floor(ops.length / 2) : ops.length
     return ops.map((op, i) => {
       if (i >= done) return failedOutcome(op, TIMED_OUT)
+      if (fate.isMisled && op.kind === 'update') return { op: op.op, result: 'gone' }
       const outcome = this.#node.app.apply(op, sent)
       if (this.#world.trace.isOn) this.#world.say(this.app, `   ${op.op} -> ${outcome.result} ${outcome.token ?? ''}`)
       return outcome
@@ -229,5 +230,6 @@ function describeFate(fate: Fate): string {
   if (fate.refusal !== null) return `[${fate.refusal}]`
   if (fate.arrivesMs === null) return '[lost]'
   if (fate.answersMs === null) return `[no answer, applied after ${fate.arrivesMs} ms]`
+  if (fate.isMisled) return '[not found, it says]'
   return fate.isCut ? '[cut]' : `[${fate.answersMs} ms]`
 }

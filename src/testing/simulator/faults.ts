@@ -19,12 +19,16 @@ export const FAULT_RATES = {
   ackLost: 0.03,
   /** Some items of a batch are done, then the connection is cut. */
   partial: 0.05,
+  /** An update is answered "not found", although the record is there (a replica that lags, a permission that is being changed). */
+  falseGone: 0.01,
   /** A read or a page of a feed fails. */
   readFailure: 0.04,
   /** Per application and run: it is unreachable for up to 8.5 s. */
   outage: 0.7,
   /** Store and journal take time, so that more happens meanwhile. */
   diskDelay: 1,
+  /** Per commit that a death cut off: it arrives at the store later, when the next process may have opened it. */
+  lateCommit: 0.5,
   /** Per run: the hub is stopped and started again, in good order. */
   restart: 0.3,
   /** Per run: the hub's wall clock jumps by up to a day, forth or back. */

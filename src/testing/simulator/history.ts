@@ -25,8 +25,16 @@ export interface History {
   readonly exact: boolean
   /** Whether the outcome of a write could stay unknown to the hub. */
   readonly doubts: boolean
+  /** Nothing went wrong in this run, so that whatever takes long is of the hub's own making. */
+  readonly calm: boolean
+  /** When the hub was first started. */
+  readonly startMs: number
+  /** The application that takes long to write one record. */
+  readonly sluggish: AppId | null
   /** null when the hub did not come to rest within the time allowed. */
   end: HubEnd | null
+  /** The same once more, after the hub was killed at rest and started again; null when it was not. */
+  recovered: HubEnd | null
 }
 
 export interface HistoryApp {
@@ -36,6 +44,8 @@ export interface HistoryApp {
   readonly blind: boolean
   /** Its version tokens are made from the content alone: what was changed and set back looks as if nothing had happened. */
   readonly contentTokens: boolean
+  /** Its API refuses some texts. */
+  readonly strict: boolean
   readonly objects: ReadonlyMap<EntityName, AppObject>
 }
 

@@ -135,6 +135,15 @@ export class SimHub implements Gate {
     })
   }
 
+  /** Dies here and now, and starts again at once. */
+  kill(): void {
+    const hub = this.#process
+    if (hub === null) return
+    this.#bury(hub)
+    for (const disk of hub.disks) disk.died()
+    this.start()
+  }
+
   /** Ends the run: nothing of the hub reacts any more. */
   end(): void {
     if (this.#process !== null) this.#process.life.isAlive = false

@@ -8,23 +8,26 @@ import {
   runCampaign,
   type Totals,
 } from './campaign.ts'
+import { canary } from './canary/command.ts'
 import { DEFAULT_CLASSES, runSeed } from './run.ts'
 import type { Cut } from './scenario.ts'
 import { cutArguments, shrink } from './shrink.ts'
 
 const USAGE = `npm run simulate -- [--seeds 1000] [--from 1] [--classes A,C] [--jobs 1] [--json]
+npm run simulate -- --canary [--only fence,latch] [--seeds 10000] [--jobs 2] [--json]
 npm run simulate -- --seed S [--trace] [--shrink] [--off drop,crash] [--apps-off 2] [--actions-off 3,4]
 
 Runs the real engine on a virtual clock against misbehaving applications in memory, and checks what docs/protocol.md promises.
 --classes  class letters (A, B, B-, C) or kinds of application (hook, thin, poll, log, log-mark, log-blind, thin-blind, poll-blind)
 --jobs     cores to use
+--canary   plants one fault after the other into the protocol and reports which the checkers catch; --only names some
 --trace    prints everything that happened in the run of one seed
 --off, --apps-off, --actions-off  leave out classes of faults or aspects, applications, users' actions
 `
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '1000' },
+    seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     classes: { type: 'string', default: DEFAULT_CLASSES.join(',') },
@@ -34,6 +37,8 @@ const { values } = parseArgs({
     off: { type: 'string', default: '' },
     'apps-off': { type: 'string', default: '' },
     'actions-off': { type: 'string', default: '' },
+    canary: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -48,7 +53,8 @@ const cut: Cut = {
 
 if (values.help) process.stdout.write(USAGE)
 else if (values.seed !== undefined) await one(whole('seed', values.seed))
-else await many(whole('from', values.from), whole('seeds', values.seeds), whole('jobs', values.jobs))
+else if (values.canary) process.exitCode = (await plantFaults()) ? 0 : 1
+else await many(whole('from', values.from), whole('seeds', values.seeds ?? '1000'), whole('jobs', values.jobs))
 
 function words(list: string): string[] {
   return list === '' ? [] : list.split(',')
@@ -59,6 +65,16 @@ function whole(name: string, text: string): number {
   if (Number.isSafeInteger(number) && number >= 0) return number
   process.stderr.write(`--${name} needs a whole number, not ${text}\n\n${USAGE}`)
   process.exit(2)
+}
+
+async function plantFaults(): Promise<boolean> {
+  return canary({
+    jobs: whole('jobs', values.jobs),
+    from: whole('from', values.from),
+    seeds: values.seeds === undefined ? undefined : whole('seeds', values.seeds),
+    only: words(values.only),
+    isJson: values.json,
+  })
 }
 
 /** One seed: its story, or that it holds. */

@@ -18,6 +18,8 @@ export interface Fate {
   readonly retryAfterMs: number | undefined
   /** The connection is cut after some items of a batch were done. */
   readonly isCut: boolean
+  /** Updates are answered "not found" and have no effect, although the records are there. */
+  readonly isMisled: boolean
 }
 
 /** The way between the hub and one application. */
@@ -50,6 +52,7 @@ export class Network {
       refusal: null,
       retryAfterMs: undefined,
       isCut: false,
+      isMisled: false,
     }
     if (this.isDown) return { ...fate, arrivesMs: null, refusal: 'unreachable' }
     if (faults.hit('drop')) return { ...fate, arrivesMs: null, answersMs: null }
@@ -60,6 +63,7 @@ export class Network {
     if (faults.hit('serverError')) return { ...fate, arrivesMs: null, refusal: 'server-error' }
     if (faults.hit('late')) return { ...fate, arrivesMs: faults.int('late', TIMEOUT_MS, LATE_MAX_MS), answersMs: null }
     if (faults.hit('replyLost')) return { ...fate, answersMs: null }
+    if (faults.hit('falseGone')) return { ...fate, isMisled: true }
     return faults.hit('partial') ? { ...fate, isCut: true } : fate
   }
 }

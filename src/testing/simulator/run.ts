@@ -87,7 +87,14 @@ class Run {
       const faults = this.#newFaults(random.fork('faults of ' + profile.app))
       const node = new AppNode(profile, this.#world, gate, faults, scenario.spanMs)
       this.#nodes.push(node)
-      this.#users.set(profile.index, new Users(node, this.#world))
+      const users = new Users(node, this.#world)
+      this.#users.set(profile.index, users)
+      if (scenario.sluggish?.appIndex === profile.index) node.sluggishRecord = scenario.sluggish.record
+      const pounces = random.fork('pounces in ' + profile.app)
+      node.onHubCreate = (record) => {
+        const own = pounces.fork(String(record.cells.code))
+        if (own.chance(scenario.hasty)) users.pounce(record, own)
+      }
     }
     const model = buildModel(scenario.specs, scenario.profiles, scenario.choices)
     const wrap = options.wrap ?? {}
@@ -113,7 +120,7 @@ class Run {
 
   async play(): Promise<void> {
     const { clock } = this.#world
-    this.#hub.start()
+    clock.at(this.#scenario.startMs, () => this.#hub.start())
     for (const action of this.#scenario.actions) {
       clock.at(action.atMs, () => this.#users.get(action.appIndex)?.act(action))
     }
@@ -128,11 +135,23 @@ class Run {
       if (this.#world.trace.isOn) this.#world.say('-', 'everything has come to rest')
       await clock.run(clock.monotonicMs() + REST_MS, () => this.#isBroken())
       this.#world.history.end = await readEnd(this.#store, this.#journal)
+      if (this.#scenario.restartsAtRest && !this.#isBroken()) await this.#restartAtRest()
     } else if (!this.#isBroken()) {
       this.#world.fail('V2', 'the hub did not come to rest within 10 minutes after users and faults had stopped')
     }
     this.#hub.end()
     this.#judge()
+  }
+
+  /** A kill when nothing is under way: whatever the hub then takes up again, it had not finished, or does not know that it had. */
+  async #restartAtRest(): Promise<void> {
+    const { clock, history } = this.#world
+    this.#hub.kill()
+    const deadlineMs = clock.monotonicMs() + REST_MS
+    const reason = await clock.run(deadlineMs, () => this.#isBroken() || this.#isAtRest())
+    if (this.#isBroken()) return
+    if (reason === 'done') history.recovered = await readEnd(this.#store, this.#journal)
+    else this.#world.fail('V12', 'the hub was killed at rest, and did not come to rest again within 10 minutes')
   }
 
   /** What happens to the hub at a time of its own, not at a step of I/O. */
@@ -213,16 +232,18 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
   }
 }
 
-function emptyHistory({ profiles, choices, rates }: Scenario): History {
+function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario): History {
+  const calm = Object.values(rates).every((rate) => rate === 0)
   return {
     apps: new Map(
-      profiles.map(({ app, index, capabilities, tokens, objects }) => [
+      profiles.map(({ app, index, capabilities, tokens, objects, isStrict }) => [
         app,
         {
           app,
           rank: index,
           blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3',
           contentTokens: tokens === 'content',
+          strict: isStrict,
           objects,
         },
       ]),
@@ -234,11 +255,13 @@ function emptyHistory({ profiles, choices, rates }: Scenario): History {
     acknowledged: [],
     heads: [],
     writesAfterQuiet: [],
-    exact:
-      Object.values(rates).every((rate) => rate === 0) &&
-      profiles.every(({ capabilities }) => capabilities.reply.image),
+    exact: calm && profiles.every(({ capabilities }) => capabilities.reply.image),
     doubts: DOUBTFUL.some((name) => rates[name] > 0),
+    calm,
+    startMs,
+    sluggish: profiles.find(({ index }) => index === sluggish?.appIndex)?.app ?? null,
     end: null,
+    recovered: null,
   }
 }
 

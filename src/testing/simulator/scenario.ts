@@ -23,6 +23,12 @@ export const ASPECTS = [
   'normalise',
   'clockSkew',
   'policies',
+  'lateStart',
+  'hasty',
+  'copy',
+  'validation',
+  'sluggish',
+  'restartAtRest',
 ] as const
 export type Aspect = (typeof ASPECTS)[number]
 
@@ -45,6 +51,14 @@ export interface Scenario {
   readonly actions: readonly Action[]
   /** When the last user stops, ms. */
   readonly spanMs: number
+  /** When the hub is started for the first time: what applications hold by then, it has to find out. */
+  readonly startMs: number
+  /** The chance that somebody has waited for a record that the hub makes in their application, and changes or deletes it at once. */
+  readonly hasty: number
+  /** One record that one application takes long to write, each time; only where nothing else goes wrong. */
+  readonly sluggish: { readonly appIndex: number; readonly record: number } | null
+  /** The hub is killed and started once more when all is over: nothing may come of it. */
+  readonly restartsAtRest: boolean
 }
 
 const APPS_MAX = 4
@@ -62,25 +76,34 @@ export function drawScenario(seed: number, classes: readonly string[], cut: Cut)
   const leaveOut = isOn('partialOwnership', 0.3) ? 0.4 : 0
   const normalise = isOn('normalise', 0.7)
   const skew = isOn('clockSkew', 0.3)
+  const validation = isOn('validation', 0.3)
   const profiles: AppProfile[] = []
   for (const [index, flavour] of flavours.entries()) {
     if (cut.appsOff.has(index)) continue
     const own = random.fork('app ' + index)
     const objects = specs.map((spec) => drawMapping(spec, index, { normalise, leaveOut }, own.fork(spec.name)))
     const app = asAppId(APP_NAMES[index % APPS_MAX] as string)
-    profiles.push(drawProfile(app, index, flavour, objects, { clockSkew: skew }, own.fork('profile')))
+    profiles.push(drawProfile(app, index, flavour, objects, { clockSkew: skew, validation }, own.fork('profile')))
   }
   const actions = drawActions(random.fork('workload'), { specs, apps: flavours.length, isOn }).filter(
     (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
   )
+  const rates = drawFaultRates(random.fork('faults'), cut.off)
+  const isCalm = Object.values(rates).every((rate) => rate === 0)
+  const slow = random.fork('sluggish record')
   return {
     seed,
     specs,
     profiles,
-    rates: drawFaultRates(random.fork('faults'), cut.off),
+    rates,
     choices: drawChoices(random.fork('choices'), profiles, isOn('policies', 0.6)),
     actions,
     spanMs: actions.reduce((last, action) => Math.max(last, action.atMs), 0),
+    startMs: isOn('lateStart', 0.2) ? random.fork('start').int(1, 3000) : 0,
+    hasty: isOn('hasty', 0.3) ? 0.3 : 0,
+    sluggish:
+      isCalm && isOn('sluggish', 0.5) ? { appIndex: slow.int(0, flavours.length - 1), record: slow.int(1, 3) } : null,
+    restartsAtRest: isOn('restartAtRest', 0.25),
   }
 }
 

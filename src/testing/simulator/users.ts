@@ -10,6 +10,10 @@ import type { World } from './world.ts'
 /** What users remember of a value they could go back to. */
 const REMEMBERED_MAX = 6
 const PART_KEYS = 3
+/** Codes of copies, and ids of what is done at once: beyond those of ordinary actions. */
+const COPY_BASE = 100
+const POUNCE_BASE = 2000
+const POUNCES_MAX = 500
 
 /** The users of one application: they look at a record, think, and save. They see their own application only. */
 export class Users {
@@ -17,6 +21,7 @@ export class Users {
   readonly #world: World
   /** Earlier values, newest last, by record and path. */
   readonly #earlier = new Map<string, Value[]>()
+  readonly #pouncedOn = new Set<string>()
   /** Actions that changed something. */
   edits = 0
 
@@ -32,6 +37,10 @@ export class Users {
     }
     const record = this.#choose(action)
     if (record === undefined) return
+    if (action.kind === 'copy') {
+      this.#copy(action, record)
+      return
+    }
     const seen = { cells: record.cells, seq: record.version.seq }
     if (action.thinkMs === 0) {
       this.#save(action, record, seen.cells, seen.seq)
@@ -42,6 +51,38 @@ export class Users {
       this.#world.underWay--
       if (record.isLive) this.#save(action, record, seen.cells, seen.seq)
     })
+  }
+
+  /** Somebody has waited for a record that the hub has just made here, and changes or deletes it at once. Once for each thing, or the two would go on for ever. */
+  pounce(record: AppRecord, random: Rng): void {
+    const thing = String(record.cells.code)
+    if (this.#pouncedOn.has(thing)) return
+    this.#pouncedOn.add(thing)
+    const action: Action = {
+      id: POUNCE_BASE + this.#node.app.profile.index * POUNCES_MAX + this.#pouncedOn.size,
+      atMs: 0,
+      appIndex: this.#node.app.profile.index,
+      entity: record.object.spec.name,
+      kind: random.chance(0.3) ? 'delete' : 'edit',
+      record: 0,
+      field: random.int(0, 99),
+      thinkMs: 0,
+      random,
+    }
+    this.#world.underWay++
+    this.#world.clock.timer(random.int(0, 60), () => {
+      this.#world.underWay--
+      if (record.isLive) this.#save(action, record, record.cells, record.version.seq)
+    })
+  }
+
+  /** A new thing with all that another has but its code. Where a search by correlation id is the only way to find a create, copies would be found in its place. */
+  #copy(action: Action, record: AppRecord): void {
+    const { app } = this.#node
+    const cells = { ...record.cells, code: codeText(COPY_BASE + action.id) }
+    this.edits++
+    const takesIdAlong = app.profile.capabilities.create === 'K2'
+    app.userCreates(record.object, cells, { action: action.id, readSeq: null }, takesIdAlong ? record : undefined)
   }
 
   /** The wanted record, or any that this application has. */

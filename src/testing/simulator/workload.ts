@@ -12,7 +12,7 @@ export interface Action {
   readonly atMs: number
   readonly appIndex: number
   readonly entity: EntityName
-  readonly kind: 'create' | 'edit' | 'revert' | 'noop' | 'form' | 'delete'
+  readonly kind: 'create' | 'edit' | 'revert' | 'noop' | 'form' | 'delete' | 'copy'
   readonly record: number
   readonly field: number
   /** Between looking and saving. */
@@ -62,6 +62,7 @@ interface Weights {
   readonly race: number
   readonly think: number
   readonly recreate: number
+  readonly copy: number
 }
 
 function drawWeights(random: Rng, { isOn }: WorkloadChoices): Weights {
@@ -73,6 +74,7 @@ function drawWeights(random: Rng, { isOn }: WorkloadChoices): Weights {
     race: isOn('race', 0.8) ? 0.25 : 0,
     think: isOn('think', 0.5) ? 0.3 : 0,
     recreate: isOn('recreate', 0.3) ? 0.4 : 0,
+    copy: isOn('copy', 0.2) ? 0.03 : 0,
   }
 }
 
@@ -113,6 +115,7 @@ function drawEdit(
     field: random.int(0, 99),
     thinkMs: random.chance(weights.think) ? random.int(5, 400) : 0,
   }
+  if (random.fork('copy').chance(weights.copy)) return [{ ...base, kind: 'copy' }]
   const dice = random.next()
   let edge = weights.delete
   if (dice < edge) return withRecreation({ ...base, kind: 'delete' }, weights, apps, random)

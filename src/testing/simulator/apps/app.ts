@@ -61,8 +61,9 @@ export class SimApp {
     return [...this.records.values()].filter((record) => record.isLive && record.object.spec.name === entity)
   }
 
-  userCreates(object: AppObject, cells: Cells, user: UserWrite): AppRecord {
-    return this.#create(object, cells, undefined, user, null)
+  /** A copy of another record takes its correlation id along, as it does every field. */
+  userCreates(object: AppObject, cells: Cells, user: UserWrite, copyOf?: AppRecord): AppRecord {
+    return this.#create(object, cells, copyOf?.correlationId, user, null)
   }
 
   /** Saves new values over what the record holds now. Saving it as it was makes a version or nothing, as the application has it. */
@@ -140,6 +141,7 @@ export class SimApp {
   #applyCreate(op: WriteOp, sent: Sent): Outcome {
     const object = this.profile.objectsById.get(op.object) as AppObject
     const { cells } = object.fromWire(op.patch)
+    if (this.profile.isStrict && isRefused(op.patch)) return invalid(op)
     if (this.profile.isCodeUnique && this.live(object.spec.name).some((record) => record.cells.code === cells.code)) {
       return {
         op: op.op,
@@ -162,6 +164,7 @@ export class SimApp {
       this.#commit(record, 'delete', record.cells, null, this.#hubWrite(op, record.object, sent))
       return { op: op.op, result: 'applied' }
     }
+    if (this.profile.isStrict && isRefused(op.patch)) return invalid(op)
     const next = mergeWrite(record, op.patch)
     this.#commit(record, 'update', next, null, this.#hubWrite(op, record.object, sent), op.resend)
     return this.#applied(op, record)
@@ -275,6 +278,17 @@ export class SimApp {
     }
   }
 }
+
+/** What a strict application refuses: one of the spellings that users of other applications have. */
+export const REFUSED_TEXT = 'Mixed Case'
+const isRefused = (patch: NativeRecord): boolean => JSON.stringify(patch).includes(REFUSED_TEXT)
+const invalid = (op: WriteOp): Outcome => ({
+  op: op.op,
+  result: 'refused',
+  handling: 'park',
+  code: 'target.rejected',
+  message: `422: no ${REFUSED_TEXT} here`,
+})
 
 /** The record's cells after a write that names some fields; a written container replaces all elements. */
 function mergeWrite(record: AppRecord, patch: NativeRecord): Cells {

@@ -30,6 +30,8 @@ export interface AppProfile {
   readonly noopSave: 'version' | 'silent'
   /** Whether it refuses to create a second record with the same code. */
   readonly isCodeUnique: boolean
+  /** Whether its API refuses texts that its own users may enter. */
+  readonly isStrict: boolean
   /** How often a polling source looks, and how many rows it takes at once. */
   readonly pollEveryMs: number
   readonly pageSize: number
@@ -78,6 +80,7 @@ const NATIVE_IDS: readonly ((n: number) => string)[] = [
 
 export interface ProfileChoices {
   readonly clockSkew: boolean
+  readonly validation: boolean
 }
 
 export function drawProfile(
@@ -109,6 +112,7 @@ export function drawProfile(
     deleteNotice: random.chance(0.5) ? 'deleted' : 'hint',
     noopSave: random.chance(0.5) ? 'version' : 'silent',
     isCodeUnique: random.chance(0.5),
+    isStrict: choices.validation && random.fork('strict').chance(0.5),
     pollEveryMs: random.pick([50, 200, 1000, 3000]),
     pageSize: random.pick([1, 3, 50]),
     clockAheadMs: random.chance(0.3) ? null : choices.clockSkew ? random.int(-2000, 2000) : 0,

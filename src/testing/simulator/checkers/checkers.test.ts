@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { asAppId, asCanonicalKey, asNativeId, asOpId } from '../../../model/ids.ts'
-import type { HeldEntry, OpenLane } from '../../../model/record.ts'
-import { deliveryKey, type History } from '../history.ts'
+import { asAppId, asCanonicalKey, asJournalPosition, asNativeId, asOpId } from '../../../model/ids.ts'
+import type { Conflict, HeldEntry, Lane, OpenLane, RecordState } from '../../../model/record.ts'
+import { CUSTOMER, ORDER } from '../fields.ts'
+import { type AppVersion, deliveryKey, type History, type HubEnd } from '../history.ts'
+import type { Oracle } from '../oracle.ts'
 import { judge } from './index.ts'
 import { Story } from './story.ts'
+import { checkReferences } from './v11-references.ts'
 
 const a = asAppId('a')
 
@@ -195,9 +198,98 @@ describe('V8', () => {
   })
 })
 
+/** The end of a history with something changed in the lane of record c1 in application a. */
+function withLane(history: History, changed: Partial<Lane>): History {
+  const end = history.end as HubEnd
+  const [state] = end.states
+  const lane = { ...(state?.lanes[a] as Lane), ...changed }
+  const states = [{ ...(state as RecordState), lanes: { ...state?.lanes, [a]: lane } }]
+  return { ...history, end: { ...end, states } }
+}
+
 describe('V9', () => {
-  it('sees a lane that is left waiting or parked', () => {
-    const openLanes = [{ key: asCanonicalKey('c1'), app: a, state: 'retry', code: 'target.unreachable' } as OpenLane]
-    expect(verdict(inStep().rests({ name: 'v1' }, { openLanes }))).toBe('V9')
+  const parked = { park: { code: 'target.rejected', message: 'no', atMs: 1, headSeq: asJournalPosition(1) } }
+  it('sees a lane that is set aside and stands in no list', () => {
+    expect(verdict(withLane(inStep().rests({ name: 'v1' }), parked))).toBe('V9')
+  })
+  it('sees a lane that is not followed any more, and no conflict that says why', () => {
+    const history = withLane(inStep().rests({ name: 'v1' }), { detached: true })
+    expect(message(history)).toContain('no longer followed in a')
+    const conflicts = [{ key: asCanonicalKey('c1'), loserApp: a, reason: 'unseen', path: 'name' } as Conflict]
+    expect(verdict({ ...history, end: { ...(history.end as HubEnd), conflicts } })).toBeNull()
+  })
+})
+
+describe('V10', () => {
+  const openLanes = [{ key: asCanonicalKey('c1'), app: a, state: 'retry', code: 'target.unreachable' } as OpenLane]
+  it('sees a lane that is left waiting', () => {
+    expect(verdict(inStep().rests({ name: 'v1' }, { openLanes }))).toBe('V10')
+  })
+  it('excuses what a person has to decide, and what refers to that, and nothing else', () => {
+    const held = (nativeId: string, more: Partial<HeldEntry>): HeldEntry =>
+      ({ app: a, object: 'customers', nativeId: asNativeId(nativeId), code: null, waitsFor: [], ...more }) as HeldEntry
+    const ambiguous = held('a-8', { code: 'resolve.ambiguous', waitsOn: 'operator' })
+    const referring = held('a-1', { waitsOn: 'reference', waitsFor: ['customer:a-8'] })
+    const other = held('a-1', { waitsOn: 'reference', waitsFor: ['customer:a-7'] })
+    const rest = () => inStep()
+    expect(verdict(rest().rests({ name: 'v1' }, { held: [ambiguous, referring], openLanes }))).toBeNull()
+    expect(verdict(rest().rests({ name: 'v1' }, { held: [ambiguous, other] }))).toBe('V10')
+  })
+  it('sees an edit that came late although nothing went wrong', () => {
+    const story = inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' })
+    const history = { ...story.rests({ name: 'v2' }), calm: true }
+    expect(verdict(history)).toBeNull()
+    const late = history.versions.map((version, i) => (i === 3 ? { ...version, atMs: 20_000 } : version))
+    expect(message({ ...history, versions: late })).toContain('although nothing went wrong')
+    expect(verdict({ ...history, versions: late, calm: false })).toBeNull()
+  })
+})
+
+describe('V11', () => {
+  const order = (seq: number, customer: string): AppVersion =>
+    ({
+      seq,
+      atMs: seq,
+      app: a,
+      entity: ORDER,
+      nativeId: asNativeId('o-1'),
+      kind: 'update',
+      cells: { customer },
+      changed: ['customer'],
+      user: null,
+      hub: { op: asOpId('op1'), sentSeq: seq },
+    }) as unknown as AppVersion
+  const customer = (seq: number, kind: AppVersion['kind'], byHub: boolean): AppVersion =>
+    ({
+      ...order(seq, ''),
+      entity: CUSTOMER,
+      nativeId: asNativeId('c-1'),
+      kind,
+      changed: [],
+      ...(byHub ? {} : { hub: null, user: { action: 1, readSeq: null } }),
+    }) as AppVersion
+  const judged = (...versions: AppVersion[]): string | null =>
+    checkReferences({
+      history: { versions },
+      object: () => ({ fieldAt: () => ({ kind: 'reference' }) }),
+    } as unknown as Oracle)
+  it('sees a write that points at a record that was never there', () => {
+    expect(judged(order(1, 'c-1'), customer(2, 'create', true))).toContain('no such record')
+    expect(judged(customer(1, 'create', true), order(2, 'c-1'))).toBeNull()
+  })
+  it('sees a write that points at a record that the hub had deleted; a user may delete one meanwhile', () => {
+    const made = customer(1, 'create', true)
+    expect(judged(made, customer(2, 'delete', true), order(3, 'c-1'))).toContain('had deleted there')
+    expect(judged(made, customer(2, 'delete', false), order(3, 'c-1'))).toBeNull()
+  })
+})
+
+describe('V12', () => {
+  it('sees a hub that is another after a kill at rest', () => {
+    const history = inStep().rests({ name: 'v1' })
+    const end = history.end as HubEnd
+    expect(verdict({ ...history, recovered: end })).toBeNull()
+    expect(message({ ...history, recovered: { ...end, links: end.links.slice(1) } })).toContain('is gone')
+    expect(message({ ...history, recovered: withLane(history, { exists: false }).end })).toContain('killed at rest')
   })
 })

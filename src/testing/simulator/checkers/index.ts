@@ -8,7 +8,10 @@ import { checkHops } from './v5-bounded-hops.ts'
 import { checkDuplicates } from './v6-no-duplicate.ts'
 import { checkOrder } from './v7-order.ts'
 import { checkDeletes } from './v8-deletes.ts'
-import { checkNothingLeft } from './v9-nothing-silent.ts'
+import { checkNothingSilent } from './v9-nothing-silent.ts'
+import { checkIsolation } from './v10-isolation.ts'
+import { checkReferences } from './v11-references.ts'
+import { checkRecovery } from './v12-recovery.ts'
 
 export interface Judgement {
   readonly violation: Violation | null
@@ -29,9 +32,12 @@ export function judge(history: History): Judgement {
     ['V8', () => checkDeletes(oracle)],
     ['V7', () => checkOrder(oracle)],
     ['V3', () => losses.lost],
-    ['V9', () => checkNothingLeft(oracle)],
+    ['V11', () => checkReferences(oracle)],
+    ['V9', () => checkNothingSilent(oracle)],
+    ['V10', () => checkIsolation(oracle)],
     ['V2', () => checkConvergence(oracle)],
     ['V5', () => checkHops(oracle)],
+    ['V12', () => checkRecovery(history)],
   ]
   const counts = { declaredLosses: losses.declared, needlessConflicts: oracle.needlessConflicts }
   for (const [checker, check] of found) {

@@ -23,6 +23,7 @@ export function sendingChecks(
         world.fail('batch', `${app} has ${calls} calls under way`)
       for (const op of ops) {
         checkIntent(node, world, op)
+        checkFreshness(node, world, op)
         if (underWay.has(op.correlationId))
           world.fail('one-open-write', `${app} has two writes of ${op.correlationId} under way, the second is ${op.op}`)
         underWay.add(op.correlationId)
@@ -37,6 +38,27 @@ export function sendingChecks(
       for (const op of ops) underWay.delete(op.correlationId)
     },
   }
+}
+
+/** The window of a blind write is the round trip of one read: longer ago than this is not right before it. */
+const FRESH_MS = 500
+
+/** Where an application takes no conditions and keeps no log, the record is read right before it is written. */
+function checkFreshness(node: AppNode, world: World, op: WriteOp): void {
+  const { app, capabilities } = node.app.profile
+  const isBlind = capabilities.condition === 'C0' && capabilities.feed !== 'F3' && capabilities.read === 'R2'
+  if (!isBlind || op.kind === 'create' || op.resend) return
+  const sinceMs = world.clock.monotonicMs() - FRESH_MS
+  const { reads } = world.history
+  for (let i = reads.length - 1; i >= 0; i--) {
+    const read = reads[i] as (typeof reads)[number]
+    if (read.receivedAtMs < sinceMs) break
+    if (read.app === app && read.nativeId === op.nativeId && read.object === op.object) return
+  }
+  world.fail(
+    'fresh-read',
+    `${op.op} (${op.kind}) left for ${app} blindly, and the record had not been read right before`,
+  )
 }
 
 function checkIntent(node: AppNode, world: World, op: WriteOp): void {

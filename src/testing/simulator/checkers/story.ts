@@ -28,6 +28,7 @@ export class Story {
             rank,
             blind: more.blind?.includes(app) === true,
             contentTokens: false,
+            strict: false,
             objects: new Map([[CUSTOMER, object]]),
           },
         ]),
@@ -41,7 +42,11 @@ export class Story {
       writesAfterQuiet: [],
       exact: more.exact ?? true,
       doubts: false,
+      calm: false,
+      startMs: 0,
+      sluggish: null,
       end: null,
+      recovered: null,
     }
   }
 

@@ -1,9 +1,10 @@
 import type { AppVersion } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
+import { Excuses } from './excuses.ts'
 
 /**
  * V6: at most one live native record per thing and application. Where a user made one while the hub's own was on its way, no protocol can help; then
- * all but one must stand among the held entries, as ambiguous.
+ * all but one must stand among the held entries, as ambiguous. One that refers to such a record waits with it, and is not deleted meanwhile.
  */
 export function checkDuplicates(oracle: Oracle): string | null {
   const end = oracle.history.end
@@ -12,12 +13,10 @@ export function checkDuplicates(oracle: Oracle): string | null {
     const key = `${version.app} ${version.object} K${version.record}`
     firsts.set(key, [...(firsts.get(key) ?? []), version])
   }
-  const ambiguous = new Set(
-    end?.held.filter((entry) => entry.code === 'resolve.ambiguous').map((entry) => `${entry.app} ${entry.nativeId}`),
-  )
+  const excuses = end === null ? null : new Excuses(oracle, end)
   for (const [key, versions] of firsts) {
-    const open = versions.filter((version) => !ambiguous.has(`${version.app} ${version.nativeId}`))
-    const made = versions.filter((version) => madeByHub(oracle, version))
+    const open = versions.filter((version) => excuses?.native(version) !== true)
+    const made = open.filter((version) => madeByHub(oracle, version))
     if (open.length > 1 || made.length > 1) {
       return `${key} exists ${versions.length} times: ${versions.map((version) => `${version.nativeId}${made.includes(version) ? ' (made by the hub)' : ''}`).join(', ')}`
     }

@@ -1,0 +1,7 @@
+import { DELIVERING_MUTANTS } from './delivering.ts'
+import type { Mutant } from './mutant.ts'
+import { OBSERVING_MUTANTS } from './observing.ts'
+import { RUNNING_MUTANTS } from './running.ts'
+
+/** All planted faults. Each must be caught: one that lives shows what the simulator cannot see. */
+export const MUTANTS: readonly Mutant[] = [...OBSERVING_MUTANTS, ...DELIVERING_MUTANTS, ...RUNNING_MUTANTS]

@@ -1,0 +1,93 @@
+import type { CanonicalKey } from '../../../model/ids.ts'
+import type { HeldEntry, OpenLane, RecordState } from '../../../model/record.ts'
+import { REFUSED_TEXT } from '../apps/app.ts'
+import type { HubEnd } from '../history.ts'
+import type { Oracle } from '../oracle.ts'
+
+/** Codes of held entries on which only a person can decide. */
+const FOR_PEOPLE: ReadonlySet<string> = new Set(['resolve.ambiguous'])
+
+/**
+ * What may be left waiting when everything has come to rest, and why: that on which only a person can decide, and what refers to it, in that application. Everything
+ * else that is left has been delayed by something that does not concern it.
+ */
+export class Excuses {
+  readonly #oracle: Oracle
+  readonly #end: HubEnd
+  /** `<app> <native id>` of records that are stuck in their application. */
+  readonly #natives = new Set<string>()
+  /** `<key> <app>` of lanes likewise. */
+  readonly #lanes = new Set<string>()
+
+  constructor(oracle: Oracle, end: HubEnd) {
+    this.#oracle = oracle
+    this.#end = end
+    for (const entry of end.held) if (isForPeople(entry)) this.#natives.add(`${entry.app} ${entry.nativeId}`)
+    for (const lane of end.openLanes) if (this.#isRefused(lane) || this.#isTaken(lane)) this.#stuck(lane)
+    for (let before = -1; before !== this.#size; ) {
+      before = this.#size
+      for (const entry of end.held) if (this.#waitsForStuck(entry)) this.#natives.add(`${entry.app} ${entry.nativeId}`)
+      for (const lane of end.openLanes) if (this.#refersToStuck(lane)) this.#stuck(lane)
+    }
+  }
+
+  get #size(): number {
+    return this.#natives.size + this.#lanes.size
+  }
+
+  /** Whether something that its application told of a record waits for a person. */
+  native({ app, nativeId }: Pick<HeldEntry, 'app' | 'nativeId'>): boolean {
+    return this.#natives.has(`${app} ${nativeId}`)
+  }
+
+  entry(entry: HeldEntry): boolean {
+    return this.native(entry)
+  }
+
+  lane(lane: OpenLane): boolean {
+    return this.#lanes.has(`${lane.key} ${lane.app}`) || this.#natives.has(`${lane.app} ${this.#nativeIn(lane)}`)
+  }
+
+  #stuck(lane: OpenLane): void {
+    this.#lanes.add(`${lane.key} ${lane.app}`)
+    const nativeId = this.#nativeIn(lane)
+    if (nativeId !== undefined) this.#natives.add(`${lane.app} ${nativeId}`)
+  }
+
+  #state(key: CanonicalKey): RecordState | undefined {
+    return this.#end.states.find((state) => state.key === key)
+  }
+
+  #nativeIn({ key, app }: OpenLane): string | undefined {
+    return this.#state(key)?.lanes[app]?.nativeId ?? undefined
+  }
+
+  /** A text that its application does not take: set aside until somebody changes it. */
+  #isRefused(lane: OpenLane): boolean {
+    if (lane.code !== 'target.rejected' || this.#oracle.history.apps.get(lane.app)?.strict !== true) return false
+    const head = this.#state(lane.key)?.head ?? {}
+    return Object.values(head).some(({ value }) => typeof value === 'string' && value.includes(REFUSED_TEXT))
+  }
+
+  /** An application that allows each code once refused a record because it still had an older one of that code, which went only later. */
+  #isTaken(lane: OpenLane): boolean {
+    if (lane.code !== 'target.duplicate') return false
+    const record = this.#oracle.recordOfKey.get(lane.key)
+    return this.#oracle.history.versions.some(
+      (version) => version.kind === 'delete' && version.app === lane.app && version.record === record,
+    )
+  }
+
+  /** It refers to a record that is stuck, or stands behind an entry of its own record that does. */
+  #waitsForStuck(entry: HeldEntry): boolean {
+    if (entry.waitsOn !== 'reference') return false
+    return entry.waitsFor.some((name) => this.#natives.has(`${entry.app} ${name.slice(name.indexOf(':') + 1)}`))
+  }
+
+  #refersToStuck(lane: OpenLane): boolean {
+    const waitsFor = this.#state(lane.key)?.lanes[lane.app]?.waitsFor
+    return waitsFor != null && this.#lanes.has(`${waitsFor.key} ${lane.app}`)
+  }
+}
+
+const isForPeople = (entry: HeldEntry): boolean => entry.code !== null && FOR_PEOPLE.has(entry.code)

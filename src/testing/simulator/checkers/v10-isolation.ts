@@ -1,0 +1,48 @@
+import { CUSTOMER } from '../fields.ts'
+import type { History, HubEnd } from '../history.ts'
+import type { Oracle } from '../oracle.ts'
+import { Excuses } from './excuses.ts'
+
+/**
+ * V10: a parked or slow lane delays only itself and records that refer to it. In these runs every fault passes, so that nothing may be left waiting but what only a person
+ * can decide, and what refers to that; and where nothing goes wrong at all, what users do is carried over promptly, whatever else is stuck or slow.
+ */
+export function checkIsolation(oracle: Oracle): string | null {
+  const { end } = oracle.history
+  if (end === null) return null
+  return checkNothingLeft(oracle, end) ?? checkPromptness(oracle.history)
+}
+
+function checkNothingLeft(oracle: Oracle, end: HubEnd): string | null {
+  const excuses = new Excuses(oracle, end)
+  const entry = end.held.find((one) => !excuses.entry(one))
+  if (entry !== undefined)
+    return `entry ${entry.seq} of ${entry.app} ${entry.nativeId} is left held for ${entry.waitsOn} (${entry.code}: ${entry.message})`
+  const lane = end.openLanes.find((one) => !excuses.lane(one))
+  return lane === undefined ? null : `lane ${lane.key} of ${lane.app} is left ${lane.state} (${lane.code})`
+}
+
+/** Two looks of the slowest poll, and some round trips. */
+const PROMPT_MS = 8000
+
+function checkPromptness(history: History): string | null {
+  if (!history.calm) return null
+  const lastEdits = new Map<number, number>()
+  let lastCustomerMs = history.startMs
+  for (const { user, record, entity, atMs } of history.versions) {
+    if (user === null) continue
+    lastEdits.set(record, atMs)
+    if (entity === CUSTOMER) lastCustomerMs = Math.max(lastCustomerMs, atMs)
+  }
+  for (const version of history.versions) {
+    if (version.hub === null || version.app === history.sluggish) continue
+    // A record that refers to another may have to wait for it.
+    const sinceMs = Math.max(
+      lastEdits.get(version.record) ?? 0,
+      version.entity === CUSTOMER ? history.startMs : lastCustomerMs,
+    )
+    if (version.atMs > sinceMs + PROMPT_MS)
+      return `${version.hub.op} reached ${version.app} ${version.nativeId} (K${version.record}) ${version.atMs - sinceMs} ms after the last edit that it can have waited for, although nothing went wrong`
+  }
+  return null
+}
