@@ -32,15 +32,27 @@ export {
   derived,
   type Key,
   key,
-  type Latest,
-  latest,
-  type Prefer,
-  prefer,
   type ReadOnly,
   readOnly,
   type WriteOnly,
   writeOnly,
 } from './config/mapping.ts'
+export {
+  type AddRemove,
+  addRemove,
+  type Counter,
+  counter,
+  type Latest,
+  latest,
+  type Manual,
+  type Merge,
+  manual,
+  merge,
+  type Prefer,
+  prefer,
+  type Side,
+  type Sides,
+} from './config/policies.ts'
 export { type RowType, rowOf } from './config/row.ts'
 export { type PostgresStoreConfig, postgresStore, type StoreDefinition } from './config/store.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorPlace, type Handling, httpStatusOf, SyncError } from './errors/index.ts'

@@ -3,8 +3,8 @@ import { read } from './support/sources.ts'
 
 /** What the package gives to people at run time, by entry point. A name that comes or goes is a change that they notice: it belongs into the changelog too. */
 const PUBLIC: Readonly<Record<string, string>> = {
-  '.': `ERROR_CODES SyncError bytes cents date decimal decimalText defineHub derived entity enumMap env httpStatusOf hubOf instant int64
-    integerText isHubDefinition isoInstant key latest numberId postgresStore prefer readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
+  '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env httpStatusOf hubOf instant int64
+    integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore prefer readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
   './connectors/http':
     'apiKey basic bearer createHttpConnector etag header hmac http httpCapabilities poll unordered unverified webhook',
   './stores/sqlite': 'SqliteJournal SqliteStore markRestored migrateSqlite openSqliteReader',

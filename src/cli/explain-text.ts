@@ -33,8 +33,14 @@ export function explanationText(found: Explanation, terminal: Terminal, nowMs: n
   if (found.verdicts.length > 0) lines.push('', bold('What happened'), timeline(found, terminal, nowMs))
   if (found.conflicts.length > 0)
     lines.push('', bold('Values that lost'), ...found.conflicts.map((one) => conflictLine(one, terminal, nowMs)))
-  for (const [path, { message }] of Object.entries(found.parkedPaths))
-    lines.push('', terminal.style('red', `${path} is set aside: ${message}`))
+  for (const [path, { code, message }] of Object.entries(found.parkedPaths)) {
+    lines.push('', `${terminal.style('red', `${path} is set aside (${code})`)}: ${message}`)
+    for (const { app, value } of found.values.filter((one) => one.path === path))
+      lines.push(`  ${app} holds ${valueText(value, 60)}`)
+    lines.push(
+      `  \`latchwork resolve ${found.entity} ${found.app}:${found.nativeId} ${path} --take <app>\` says which stands`,
+    )
+  }
   return lines.join('\n')
 }
 

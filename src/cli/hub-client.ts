@@ -1,5 +1,5 @@
 import { ERROR_CODES, type ErrorCode, SyncError } from '../errors/index.ts'
-import { decodeData } from '../model/value.ts'
+import { decodeData, encodeData } from '../model/value.ts'
 
 /** A local hub answers in milliseconds; this is for one that hangs. */
 const TIMEOUT_MS = 10_000
@@ -22,24 +22,31 @@ export class HubClient {
     return this.#send('GET', text === '' ? path : `${path}?${text}`) as Promise<T>
   }
 
-  post(path: string): Promise<unknown> {
-    return this.#send('POST', path)
+  post(path: string, body?: unknown): Promise<unknown> {
+    return this.#send('POST', path, body)
   }
 
-  async #send(method: string, path: string): Promise<unknown> {
+  async #send(method: string, path: string, data?: unknown): Promise<unknown> {
     const headers: Record<string, string> = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
+    const sent = data === undefined ? {} : { body: encodeData(data) }
+    if (data !== undefined) headers['content-type'] = 'application/json'
     let status: number
     let text: string
     try {
-      const response = await fetch(this.url + path, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+      const response = await fetch(this.url + path, {
+        method,
+        headers,
+        ...sent,
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
       status = response.status
       text = await response.text()
     } catch (error) {
       throw unreachable(this.url, error)
     }
-    const data = dataOf(text)
-    if (status >= 200 && status < 300 && data !== undefined) return data
-    throw refusal(this.url, status, data)
+    const answer = dataOf(text)
+    if (status >= 200 && status < 300 && answer !== undefined) return answer
+    throw refusal(this.url, status, answer)
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SyncError } from '../errors/index.ts'
 import type { LogLevel } from '../ports/clock.ts'
+import { addDeciding } from './deciding.ts'
 import { CONFIG_DEFAULT, DATA_DEFAULT } from './defaults.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
 import { type ProcessLike, Terminal } from './terminal.ts'
@@ -26,7 +27,7 @@ const HELP = `${EXIT_HELP}
 Environment: LATCHWORK_ADMIN_TOKEN protects the admin API of \`start\` and is sent by the other commands;
 NO_COLOR turns colour off. What the config asks for by env(NAME) is read from NAME or from the file NAME_FILE.`
 
-type Action = (context: CommandContext) => Promise<number>
+export type Action = (context: CommandContext) => Promise<number>
 
 /** Runs one command line and gives the exit status. */
 export async function run(args: readonly string[], process: ProcessLike): Promise<number> {
@@ -70,6 +71,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   addStart(program, choose)
   addReading(program, choose)
   addOperating(program, choose)
+  addDeciding(program, choose)
   // Subcommands inherit neither of the two.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.exitOverride().copyInheritedSettings(program)

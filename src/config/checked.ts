@@ -429,3 +429,16 @@ export type PolicyName<C extends EntityTypes> =
         | K
         | (C['parts'][K] extends PartTypes ? `${K}.${keyof C['parts'][K]['fields'] & string}` : never)
     }[keyof C['parts'] & string]
+
+/** The type of the values that a policy is given for; of a whole part there is none. */
+export type PolicyValue<C extends EntityTypes, Name> = Name extends keyof C['fields']
+  ? C['fields'][Name]
+  : Name extends `${infer Part}.${infer Field}`
+    ? Part extends keyof C['parts']
+      ? C['parts'][Part] extends { readonly fields: infer F }
+        ? Field extends keyof F
+          ? F[Field]
+          : never
+        : never
+      : never
+    : never

@@ -1,10 +1,10 @@
-import type { BindingModel, EntityModel, FieldModel, PartModel, Policy } from '../model/entity.ts'
+import type { BindingModel, EntityModel, FieldModel, PartModel } from '../model/entity.ts'
 import { type AppId, asAppId, asEntityName } from '../model/ids.ts'
 import type { AppDescription } from './app.ts'
 import { compileBinding } from './compile-binding.ts'
 import { digest } from './digest.ts'
 import type { PartDefinition, SyncDefinition } from './entity.ts'
-import { latest } from './mapping.ts'
+import { readDefaultPolicy, readPolicies } from './policies.ts'
 import { checkCanonicalName, checkKeys, refuse, refuseUnknown } from './refuse.ts'
 import { compileField, fieldSchemasOf, type Shape } from './schema.ts'
 
@@ -46,7 +46,7 @@ export function compileEntity(sync: SyncDefinition, context: EntityContext): Ent
   checkOwners(name, bindings)
   const match = entity.match === null ? null : checkMatch(name, entity.match.fields, compiled, bindings)
   const apps = [...bindings.keys()]
-  const policyDefault = readPolicy(`${name}.conflicts.default`, options.conflicts?.default, apps)
+  const policyDefault = readDefaultPolicy(name, options.conflicts?.default, apps)
   const policies = readPolicies(name, options.conflicts?.fields ?? {}, compiled, bindings)
   const deletes = readDeletes(name, options.deletes)
   return {
@@ -201,57 +201,6 @@ function checkMatch(
     }
   }
   return names
-}
-
-function readPolicies(
-  entity: string,
-  given: unknown,
-  compiled: CompiledEntity,
-  bindings: Bindings,
-): Readonly<Record<string, Policy>> {
-  const where = `${entity}.conflicts.fields`
-  const known = [
-    ...Object.keys(compiled.fields.models),
-    ...Object.entries(compiled.parts).flatMap(([part, { models }]) => [
-      part,
-      ...Object.keys(models).map((field) => `${part}.${field}`),
-    ]),
-  ]
-  checkKeys(where, given, known)
-  return Object.fromEntries(
-    Object.entries(given as Record<string, unknown>).map(([path, policy]) => {
-      return [path, readPolicy(`${where}.${path}`, policy, appsMapping(path, bindings))]
-    }),
-  )
-}
-
-function appsMapping(path: string, bindings: Bindings): readonly AppId[] {
-  const [head, field] = path.split('.')
-  return [...bindings]
-    .filter(([, { model }]) => {
-      const part = model.parts.find((mapping) => mapping.part === head)
-      if (part !== undefined)
-        return field === undefined || part.key === field || part.fields.some((mapping) => mapping.field === field)
-      return model.fields.some((mapping) => mapping.field === head)
-    })
-    .map(([app]) => app)
-}
-
-const POLICY_NEXT = "Give latest() or prefer('app', ...)."
-
-function readPolicy(where: string, given: unknown, apps: readonly AppId[]): Policy {
-  const policy = (given ?? latest()) as Policy
-  if (policy?.kind === 'latest') {
-    if (!Number.isFinite(policy.skewMs) || policy.skewMs < 0)
-      refuse(where, `skewMs is ${String(policy.skewMs)}`, 'Give milliseconds, 0 or more.')
-    return { kind: 'latest', skewMs: policy.skewMs }
-  }
-  if (policy?.kind !== 'prefer' || !Array.isArray(policy.apps)) refuse(where, 'this is not a policy', POLICY_NEXT)
-  if (policy.apps.length === 0) refuse(where, 'prefer() names no application', "Give prefer('app', ...).")
-  for (const app of policy.apps) {
-    if (!apps.includes(app)) refuseUnknown(where, 'an application that has this field', String(app), apps)
-  }
-  return { kind: 'prefer', apps: [...policy.apps] }
 }
 
 function readDeletes(entity: string, given: unknown): EntityModel['deletes'] {

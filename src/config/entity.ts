@@ -8,9 +8,11 @@ import type {
   FieldsOf,
   PartsOf,
   PolicyName,
+  PolicyValue,
   Valid,
 } from './checked.ts'
-import type { Key, Latest, Prefer } from './mapping.ts'
+import type { Key } from './mapping.ts'
+import type { AddRemove, Counter, Latest, Manual, Merge, PolicyFor, Prefer } from './policies.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse } from './refuse.ts'
 
 declare const types: unique symbol
@@ -38,16 +40,17 @@ export interface Binding<Types extends EntityTypes = EntityTypes, Mapped extends
   readonly [mapped]?: Mapped
 }
 
-export type AnyPolicy = Latest | Prefer<string>
+// biome-ignore lint/suspicious/noExplicitAny: a merge function of whatever type; the sync around it has checked it.
+export type AnyPolicy = Latest | Prefer<string> | Manual | Counter | AddRemove | Merge<any>
 
 export interface SyncOptions<Types extends EntityTypes, Apps> {
   /** Which of two values stands when two applications changed the same field: for all fields, and by field (`'lines.qty'` of a part). */
   readonly conflicts?: {
-    readonly default?: Latest | Prefer<keyof Apps & string>
+    readonly default?: Latest | Manual | Prefer<keyof Apps & string>
     readonly fields?: {
       // Only applications that map the name. Written out here, because an alias would stand in the message in place of the names.
       readonly [Name in PolicyName<Types>]?:
-        | Latest
+        | PolicyFor<PolicyValue<Types, Name>>
         | Prefer<
             {
               [A in keyof Apps & string]: Apps[A] extends { readonly [mapped]?: infer M }

@@ -30,16 +30,6 @@ export interface Key<Name extends string> {
   readonly fields: readonly Name[]
 }
 
-export interface Latest {
-  readonly kind: 'latest'
-  readonly skewMs: number
-}
-
-export interface Prefer<App extends string> {
-  readonly kind: 'prefer'
-  readonly apps: readonly App[]
-}
-
 /** The value comes from this application only: its changes are taken, nothing is written to it. */
 export const readOnly = <const Form>(form: Form): ReadOnly<Form> => ({ mapping: 'readOnly', form })
 
@@ -59,24 +49,6 @@ export const derived = <const Natives extends readonly string[], Row, Out>(
 export const key = <const Name extends string>(...fields: readonly [Name, ...Name[]]): Key<Name> => ({
   kind: 'key',
   fields,
-})
-
-/** Source times closer than this are taken as equal: clocks of applications differ by about as much. */
-const SKEW_MS = 1_000
-
-/** The later change stands, by the applications' own times; within `skewMs` the order of the applications in `sync` decides. */
-export const latest = (options: { readonly skewMs?: number } = {}): Latest => ({
-  kind: 'latest',
-  skewMs: options.skewMs ?? SKEW_MS,
-})
-
-/**
- * The change of the application named first stands; among those not named, the later one. Write it where it is used: the names are
- * completed and checked by the `sync` around it.
- */
-export const prefer = <App extends string = never>(...apps: readonly NoInfer<App>[]): Prefer<App> => ({
-  kind: 'prefer',
-  apps,
 })
 
 // biome-ignore lint/complexity/noBannedTypes: `{}` here means "any other value"; one refused value would garble every message.

@@ -16,7 +16,7 @@ export interface Need {
  * (`whole`) all of them. Level-triggered: it looks at states, never at events.
  */
 export function needOf(binding: BindingModel, record: RecordState, lane: Lane, whole: boolean): Need | null {
-  const collector = new Collector(record, whole ? NOTHING : lane.sent)
+  const collector = new Collector(record, whole ? NOTHING : lane.sent, whole)
   for (const mapping of binding.fields) {
     if (mapping.direction !== 'in' && mapping.encode !== null) collector.field(mapping.field)
   }
@@ -31,21 +31,25 @@ export function needOf(binding: BindingModel, record: RecordState, lane: Lane, w
 }
 
 const NOTHING: Lane['sent'] = {}
+const NONE_PARKED: RecordState['parkedPaths'] = {}
 
 class Collector {
   readonly record: RecordState
   readonly sent: Lane['sent']
   readonly patch: Record<Path, Value> = {}
+  /** A field that is set aside is written to nobody but a new record, which would not be whole without it. */
+  readonly #parked: RecordState['parkedPaths']
   #origin: HeadCell['origin'] | null = null
 
-  constructor(record: RecordState, sent: Lane['sent']) {
+  constructor(record: RecordState, sent: Lane['sent'], whole: boolean) {
     this.record = record
     this.sent = sent
+    this.#parked = whole ? NONE_PARKED : record.parkedPaths
   }
 
   field(path: Path): void {
     const cell = this.record.head[path]
-    if (cell === undefined || path in this.record.parkedPaths || valuesEqual(cell.value, this.sent[path])) return
+    if (cell === undefined || path in this.#parked || valuesEqual(cell.value, this.sent[path])) return
     this.#take(path, cell)
   }
 
@@ -59,7 +63,7 @@ class Collector {
     if (added) this.#take(path, presence)
     for (const { field } of fields) {
       const cell = this.record.head[`${path}.${field}`]
-      if (`${path}.${field}` in this.record.parkedPaths) continue
+      if (`${path}.${field}` in this.#parked) continue
       if (cell !== undefined && (added || !valuesEqual(cell.value, this.sent[`${path}.${field}`])))
         this.#take(`${path}.${field}`, cell)
     }

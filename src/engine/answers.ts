@@ -5,6 +5,7 @@ import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
 import type { Lane, Link } from '../model/record.ts'
 import { observe, takeOutcome } from './decide.ts'
+import { resolveField } from './deciding.ts'
 import { takeRead } from './evidence.ts'
 import { jitterOf } from './keys.ts'
 import type { Observing } from './observing.ts'
@@ -182,6 +183,11 @@ export class Answers {
     const { operator } = input
     if (operator.action === 'replay') {
       this.#turn.engine.waiting.releaseParked(operator.seq)
+      return
+    }
+    if (operator.action === 'resolve') {
+      const work = this.#turn.batch.work(operator.key)
+      if (work !== undefined) resolveField(work, operator, { seq: entry.seq, atMs: entry.atMs })
       return
     }
     if (operator.action !== 'release') return

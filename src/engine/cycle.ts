@@ -124,7 +124,7 @@ export class Cycle {
       const { input } = item.entry
       if (input.type === 'outcome') keys.push(input.key)
       else if (input.type === 'read' && input.key !== undefined) keys.push(input.key)
-      else if (input.type === 'operator' && input.operator.action === 'release') keys.push(input.operator.key)
+      else if (input.type === 'operator' && 'key' in input.operator) keys.push(input.operator.key)
     }
     for (const { binding } of prepared) {
       if (isLostWhenUnknown(binding)) keys.push(...this.#engine.latches.openCreates(binding.app, binding.object))

@@ -126,7 +126,7 @@ export function foldInto(
     const message = `${path} of ${work.state.entity} ${work.state.key} has been answered by applications more often than there are applications; it is set aside. Both renditions are in \`explain\`.`
     work.state = {
       ...work.state,
-      parkedPaths: { ...work.state.parkedPaths, [path]: { code: 'merge.not-converging', message } },
+      parkedPaths: { ...work.state.parkedPaths, [path]: { code: 'merge.not-converging', message, sinceMs: at.atMs } },
     }
     work.say(at, lane.app, 'parked', message, { paths: [path] })
   }
@@ -151,11 +151,30 @@ export function foldInto(
       `${fold.lost.join(', ')} changed on both sides; the value of ${lane.app} is in the conflict log`,
       { paths: fold.lost },
     )
+  if (fold.merged.length > 0)
+    work.say(
+      at,
+      lane.app,
+      'merged',
+      `${fold.merged.join(', ')} changed on both sides; both are in the value that stands now`,
+      { paths: fold.merged },
+    )
+  for (const path of fold.setAside) {
+    const why = work.state.parkedPaths[path]
+    work.say(
+      at,
+      lane.app,
+      'set-aside',
+      `${why?.message}; each keeps its own until \`latchwork resolve\` says which stands (${why?.code})`,
+      { paths: [path] },
+    )
+  }
   if (fold.rendition.length > 0)
     work.say(at, lane.app, 'rendition', `${lane.app} stores our ${fold.rendition.join(', ')} in its own form`, {
       paths: fold.rendition,
     })
-  if (fold.accepted.length + fold.won.length + fold.lost.length + fold.rendition.length > 0) return
+  const told = [fold.accepted, fold.won, fold.lost, fold.rendition, fold.merged, fold.setAside]
+  if (told.some((paths) => paths.length > 0)) return
   if (echoOf !== undefined)
     work.say(at, lane.app, 'echo', `echo of our write ${echoOf.op}: nothing else changed`, { op: echoOf.op })
   else if (fold.convergent.length > 0)

@@ -1,7 +1,7 @@
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, JournalPosition, NativeId, OpId, Token } from '../model/ids.ts'
-import type { Conflict, Lane, Link, OpenLane, RecordState, Verdict, VerdictName } from '../model/record.ts'
-import type { Path } from '../model/value.ts'
+import type { Conflict, Lane, Link, OpenLane, RecordState, SetAside, Verdict, VerdictName } from '../model/record.ts'
+import { type Path, valuesEqual } from '../model/value.ts'
 
 /** The place in the journal that a decision belongs to. */
 export interface At {
@@ -147,7 +147,19 @@ export function openLaneOf(
   if (lane.overlays.length > 0) return row('overlay', 0, lane.overlays[0]?.op ?? null, null)
   if (lane.park !== null && !lane.detached) return row('parked', lane.park.atMs, null, lane.park.code)
   if (lane.waitsFor !== null) return row('waiting', lane.waitsFor.sinceMs, null, `reference to ${lane.waitsFor.entity}`)
+  const aside = setAsideIn(record, lane)
+  if (aside !== null) return row('parked', aside.sinceMs ?? 0, null, aside.code)
   if (lane.retry !== null) return row('retry', lane.retry.notBeforeMs, null, lane.retry.code)
   if (planned === 'behind') return row('behind', 0, null, null)
   return planned === 'waiting' ? row('waiting', 0, null, 'incomplete') : null
+}
+
+/** A field of the record that is set aside and on which this application differs from what stands: it waits for a person. */
+export function setAsideIn(record: RecordState, lane: Lane): SetAside | null {
+  if (record.deleted || lane.exists !== true) return null
+  for (const path in record.parkedPaths) {
+    if (path in lane.sent && !valuesEqual(lane.sent[path], record.head[path]?.value))
+      return record.parkedPaths[path] ?? null
+  }
+  return null
 }

@@ -273,6 +273,30 @@ export const ERROR_CODES = {
     manual:
       'A record refers to another that has not arrived within the deadline. The message names it. It is taken up by itself when the missing one arrives.',
   },
+  'merge.manual': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'Two applications changed a field whose policy is `manual()`. Each keeps its own value; `latchwork resolve <entity> <app>:<id> <field> --take <app>` (or `--value`) says which stands. When they come to the same value by themselves, it is taken up again.',
+  },
+  'merge.function-failed': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'The merge function of a field threw. The field is set aside, both values are kept, everything else of the record goes on. Correct the function; `latchwork resolve` decides this one, and the next change of the field tries again.',
+  },
+  'merge.value-invalid': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'What a policy made of two changes (a merge function, a counter, a set) does not fit the schema of the field. The field is set aside, both values are kept; `latchwork resolve` says which stands.',
+  },
+  'merge.in-doubt': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'A counter was changed in an application in which a write of ours of unknown outcome was open, so that the difference cannot be told. The field is set aside; look in the application, then `latchwork resolve`.',
+  },
   'merge.not-converging': {
     handling: 'park',
     status: 409,

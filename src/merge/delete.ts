@@ -2,6 +2,7 @@ import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
 import type { Conflict, Lane, RecordState } from '../model/record.ts'
 import { type Path, splitPartPath, valuesEqual } from '../model/value.ts'
+import { contestedValues } from './set-aside.ts'
 
 export interface DeleteResult {
   readonly record: RecordState
@@ -71,13 +72,32 @@ export function foldDelete(
   }
   // What the deleting application does not map at all does not stop the deletion, but it is kept in the log like everything its user had not seen.
   const lost = [...unseen, ...invisibleTo(binding, record, lane)]
+  const contested = contestedValues(record)
+    .filter(({ app }) => app !== lane.app)
+    .map(
+      ({ path, app, value }): Conflict => ({
+        key: record.key,
+        entity: record.entity,
+        path,
+        loserApp: app,
+        loserValue: value,
+        winnerApp: lane.app,
+        winnerValue: null,
+        reason: 'unseen',
+        policy: `deletes: ${policy}`,
+        seq: at.seq,
+        atMs: at.atMs,
+      }),
+    )
   return {
-    record: { ...record, deleted: true, headSeq: at.seq },
+    record: { ...record, deleted: true, headSeq: at.seq, parkedPaths: NONE_PARKED },
     lane: without,
-    conflicts: log('delete', lost),
+    conflicts: [...log('delete', lost), ...contested],
     effect: 'deleted',
   }
 }
+
+const NONE_PARKED: RecordState['parkedPaths'] = {}
 
 /** Mapped paths of the head that the application did not hold when it deleted: changes its user had not seen. */
 function unseenBy(binding: BindingModel, record: RecordState, lane: Lane): Path[] {

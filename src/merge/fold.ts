@@ -1,4 +1,4 @@
-import type { BindingModel, EntityModel } from '../model/entity.ts'
+import type { BindingModel, EntityModel, Policy } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
 import type { Conflict, HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
 import {
@@ -10,9 +10,11 @@ import {
   type Value,
   valuesEqual,
 } from '../model/value.ts'
+import { addsUp, decideConflict, isSameSet } from './conflict.ts'
 import { type ChangedValue, changedValues, elementsOf } from './decode.ts'
-import { incomingWins, policyName, policyOf } from './policy.ts'
+import { policyOf } from './policy.ts'
 import type { References } from './references.ts'
+import { agreedBy, setAsideFor } from './set-aside.ts'
 
 /** How an observation relates to a write of ours, when the ladder of docs/protocol.md 3.6 has found one. */
 export interface OwnWriteSeen {
@@ -47,6 +49,10 @@ export interface FoldResult {
   readonly rendition: readonly Path[]
   readonly lost: readonly Path[]
   readonly won: readonly Path[]
+  /** Both sides are in the value that stands now. */
+  readonly merged: readonly Path[]
+  /** Neither stands until a person decides. */
+  readonly setAside: readonly Path[]
   readonly conflicts: readonly Conflict[]
   /** Paths whose lineage has more hops than any honest change can have: applications that answer each other. */
   readonly overBudget: readonly Path[]
@@ -68,9 +74,12 @@ class Fold {
   readonly rendition: Path[] = []
   readonly lost: Path[] = []
   readonly won: Path[] = []
+  readonly merged: Path[] = []
+  readonly setAside: Path[] = []
   readonly overBudget: Path[] = []
   head: Record<Path, HeadCell>
   sent: Record<Path, Value>
+  parkedPaths: RecordState['parkedPaths']
   headTouched = false
   #origin: Origin | undefined
 
@@ -78,15 +87,17 @@ class Fold {
     this.input = input
     this.head = { ...input.record.head }
     this.sent = { ...input.lane.sent }
+    this.parkedPaths = input.record.parkedPaths
   }
 
   run(): FoldResult {
     const { entity, binding, lane, image, references } = this.input
     const changed = changedValues(entity, binding, lane.image, image, references)
     for (const value of changed) this.#foldOne(value)
-    const record = this.headTouched
-      ? { ...this.input.record, head: this.head, headSeq: this.input.seq }
-      : this.input.record
+    const { parkedPaths } = this
+    let record = this.input.record
+    if (this.headTouched) record = { ...record, head: this.head, headSeq: this.input.seq }
+    if (parkedPaths !== record.parkedPaths) record = { ...record, parkedPaths }
     return {
       record,
       lane: {
@@ -99,6 +110,8 @@ class Fold {
       rendition: this.rendition,
       lost: this.lost,
       won: this.won,
+      merged: this.merged,
+      setAside: this.setAside,
       conflicts: this.conflicts,
       overBudget: this.overBudget,
     }
@@ -124,17 +137,30 @@ class Fold {
       this.lost.push(path)
       return
     }
-    if (cell !== undefined && valuesEqual(value, cell.value)) {
-      this.sent[path] = value
-      this.convergent.push(path)
+    const policy = policyOf(this.input.entity, path)
+    if (cell !== undefined && isSameSet(policy, value, cell.value)) {
+      this.#agree(path, cell.value)
+      return
+    }
+    if (cell !== undefined && valuesEqual(value, cell.value) && !addsUp(policy, this.sent[path], value, cell.value)) {
+      this.#agree(path, value)
       return
     }
     // A write in doubt carried another value than the head has now: the head has moved away from what the app holds and come back, which is a change.
     const patch = this.input.own?.how === 'included' ? this.input.own.patch : NO_PATCH
     const cameBack = cell !== undefined && path in patch && !valuesEqual(patch[path], cell.value)
     const agreed = cell === undefined || (!cameBack && path in this.sent && valuesEqual(cell.value, this.sent[path]))
-    if (agreed) this.#accept(path, value)
-    else this.#decide(path, value, cell)
+    if (agreed) {
+      this.#accept(path, value)
+      this.accepted.push(path)
+    } else this.#decide(change, cell, policy)
+  }
+
+  /** The application came to what stands already. */
+  #agree(path: Path, value: Value): void {
+    this.sent[path] = value
+    this.parkedPaths = agreedBy(this.parkedPaths, path, this.input.binding.app)
+    this.convergent.push(path)
   }
 
   /** Step 7: the value is our own write as the app renders it. For an UNKNOWN write only when it is recognisably ours. */
@@ -155,7 +181,11 @@ class Fold {
     this.head[path] = { value, origin }
     this.sent[path] = value
     this.headTouched = true
-    this.accepted.push(path)
+    this.parkedPaths = agreedBy(this.parkedPaths, path, this.input.binding.app)
+    for (const other of this.parkedPaths[path]?.apps ?? []) {
+      if (valuesEqual(this.input.record.lanes[other]?.sent[path], value))
+        this.parkedPaths = agreedBy(this.parkedPaths, path, other)
+    }
   }
 
   /** A removed element takes its fields along; what its remover had not seen of them is kept in the conflict log. */
@@ -172,27 +202,59 @@ class Fold {
     for (const path of Object.keys(this.sent)) if (path.startsWith(prefix)) delete this.sent[path]
   }
 
-  #decide(path: Path, value: Value, cell: HeadCell): void {
-    const { entity, binding } = this.input
-    const policy = policyOf(entity, path)
-    const origin = this.#originOfChange()
+  #decide({ path, value, natives }: ChangedValue, cell: HeadCell, policy: Policy): void {
+    const { entity, binding, own } = this.input
+    const { app } = binding
+    const { timeMs } = this.#originOfChange()
     const reason = path in this.sent ? 'both-changed' : 'first-contact'
-    if (
-      incomingWins(
-        entity,
-        policy,
-        { app: binding.app, timeMs: origin.timeMs },
-        { app: cell.origin.app, timeMs: cell.origin.timeMs },
-      )
-    ) {
-      this.#log(path, cell.origin.app, cell.value, binding.app, value, reason, policyName(policy))
-      this.#accept(path, value)
-      this.accepted.pop()
-      this.won.push(path)
-    } else {
-      this.#log(path, binding.app, value, cell.origin.app, cell.value, reason, policyName(policy))
-      this.sent[path] = value
-      this.lost.push(path)
+    const current = { app: cell.origin.app, timeMs: cell.origin.timeMs, value: cell.value }
+    const decision = decideConflict({
+      entity,
+      path,
+      policy,
+      base: policy.kind === 'counter' ? (this.#renditionBefore(path, natives) ?? this.sent[path]) : this.sent[path],
+      incoming: { app, timeMs, value },
+      current,
+      inDoubt: own?.how === 'included' && path in own.patch && !valuesEqual(own.patch[path], this.sent[path]),
+    })
+    switch (decision.stands) {
+      case 'incoming':
+        this.#log(path, current.app, cell.value, app, value, reason, decision.by)
+        this.#accept(path, value)
+        this.won.push(path)
+        return
+      case 'current':
+        this.#log(path, app, value, current.app, cell.value, reason, decision.by)
+        this.sent[path] = value
+        this.lost.push(path)
+        return
+      case 'merged':
+        if (decision.by === 'merge') {
+          if (!valuesEqual(decision.value, cell.value))
+            this.#log(path, current.app, cell.value, app, decision.value, reason, decision.by)
+          if (!valuesEqual(decision.value, value))
+            this.#log(path, app, value, current.app, decision.value, reason, decision.by)
+        }
+        this.#accept(path, decision.value)
+        this.sent[path] = value
+        this.merged.push(path)
+        return
+      case 'both':
+        this.sent[path] = value
+        this.parkedPaths = setAsideFor(this.parkedPaths, path, app, decision, this.input.atMs)
+        this.setAside.push(path)
+    }
+  }
+
+  /** What the application held before, by its own word: where it keeps numbers in a form of its own, only this and the new value can be subtracted. */
+  #renditionBefore(path: Path, natives: readonly Path[]): Value | undefined {
+    const { entity, binding, lane, references } = this.input
+    if (!(path in this.sent) || !natives.every((name) => name in lane.image)) return undefined
+    try {
+      return changedValues(entity, binding, {}, lane.image, references).find((one) => one.path === path)?.value
+    } catch {
+      // Another field of the old image cannot be read: the value that we sent is the next best.
+      return undefined
     }
   }
 

@@ -48,4 +48,4 @@ function rankIn(apps: readonly AppId[], app: AppId): number {
 
 /** The name of a policy for the conflict log. */
 export const policyName = (policy: Policy): string =>
-  policy.kind === 'latest' ? 'latest' : `prefer(${policy.apps.join(', ')})`
+  policy.kind === 'prefer' ? `prefer(${policy.apps.join(', ')})` : policy.kind

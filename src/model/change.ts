@@ -1,5 +1,5 @@
 import type { AppId, CanonicalKey, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
-import type { NativeRecord } from './value.ts'
+import type { NativeRecord, Path, Value } from './value.ts'
 
 /**
  * What an application said about one of its records: evidence of its state, not an instruction. Plain data, so that it can
@@ -62,10 +62,14 @@ export interface Outcome {
   readonly retryAfterMs?: number
 }
 
+export type Choice = { readonly take: AppId } | { readonly value: Value }
+
 /** What an operator asked for. */
 export type OperatorAction =
   | { readonly action: 'release'; readonly key: CanonicalKey; readonly app: AppId }
   | { readonly action: 'replay'; readonly seq: JournalPosition }
+  /** What stands of a field that is set aside: the value that an application holds, or one that the person gives. */
+  | { readonly action: 'resolve'; readonly key: CanonicalKey; readonly path: Path; readonly choice: Choice }
 
 /** Every input of the decision, as it stands in the journal. */
 export type Input =

@@ -25,10 +25,32 @@ export interface PartModel {
   readonly fields: Readonly<Record<string, FieldModel>>
 }
 
-/** Which of two values of one field stands when both sides changed it. */
+/** What became of one field when two sides changed it: which value stands, or how both are taken together. */
 export type Policy =
   | { readonly kind: 'latest'; readonly skewMs: number }
   | { readonly kind: 'prefer'; readonly apps: readonly AppId[] }
+  /** Neither stands: the field is set aside, each application keeps its own, a person decides. */
+  | { readonly kind: 'manual' }
+  /** A number to which both sides added: both differences count. */
+  | { readonly kind: 'counter' }
+  /** A list used as a set: what either side added is in, what either took out is out. */
+  | { readonly kind: 'addRemove' }
+  /** The person's own function; pure. What it throws, or gives outside the schema, sets the field aside. */
+  | { readonly kind: 'merge'; readonly merge: (sides: MergeSides) => Value }
+
+/** What a merge function is given. `base` is what the incoming application last agreed to; undefined when it never did. */
+export interface MergeSides {
+  readonly base: Value | undefined
+  readonly current: MergeSide
+  readonly incoming: MergeSide
+}
+
+export interface MergeSide {
+  readonly value: Value
+  readonly app: string
+  /** When the change was made, as far as is known (ms since 1970). */
+  readonly atMs: number
+}
 
 export type DeletePolicy = 'default' | 'delete-wins' | 'update-wins' | 'ignore'
 

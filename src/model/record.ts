@@ -128,8 +128,17 @@ export interface RecordState {
   readonly headSeq: JournalPosition
   readonly lanes: Readonly<Record<AppId, Lane>>
   readonly matchKey: string | null
-  /** Paths that are set aside because applications never agree on them (oscillation, hop budget). */
-  readonly parkedPaths: Readonly<Record<Path, { readonly code: string; readonly message: string }>>
+  /** Paths on which the applications do not agree (policy `manual`, a merge that failed, oscillation, hop budget): each keeps its own value. */
+  readonly parkedPaths: Readonly<Record<Path, SetAside>>
+}
+
+/** Why a field is set aside. Both values are kept where they are: one in the head, the others in `sent` of the lanes of `apps`. */
+export interface SetAside {
+  readonly code: string
+  readonly message: string
+  readonly sinceMs?: number
+  /** Applications whose value neither stands nor has lost; when the last of them agrees, the field is taken up again by itself. */
+  readonly apps?: readonly AppId[]
 }
 
 /** A row of the cross-reference. */
@@ -201,6 +210,8 @@ export type VerdictName =
   | 'stale'
   | 'conflict-won'
   | 'conflict-lost'
+  | 'merged'
+  | 'set-aside'
   | 'linked'
   | 'created'
   | 'deleted'

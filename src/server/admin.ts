@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { SyncError } from '../errors/index.ts'
 import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
 import { encodeData } from '../model/value.ts'
+import { addDecisions } from './decisions.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
 import { checkAccess } from './guard.ts'
@@ -14,7 +15,7 @@ import { hubStatus } from './status.ts'
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
 
-/** The admin API: JSON, errors as application/problem+json. What a person may do is `release` and `replay`; both go through the journal. */
+/** The admin API: JSON, errors as application/problem+json. What a person may do (release, replay, and what `decisions.ts` adds) goes through the journal. */
 export function createAdmin(context: HubContext): Hono {
   const { engine } = context
   const app = new Hono()
@@ -49,6 +50,7 @@ export function createAdmin(context: HubContext): Hono {
     const seq = await replay(context, c.req.param('seq'))
     return c.json({ replayed: { seq } }, 202)
   })
+  addDecisions(app, context)
   return app
 }
 

@@ -58,6 +58,8 @@ export interface Explanation extends RecordName {
   /** Notifications of this record that are set aside or wait, with the reason. */
   readonly held: readonly (ParkedEntry & { readonly waitsOn: string })[]
   readonly parkedPaths: RecordState['parkedPaths']
+  /** Of the fields that are set aside: what each application holds. */
+  readonly values: readonly { readonly path: Path; readonly app: AppId; readonly value: Value }[]
 }
 
 const CONFLICTS_MAX = 100
@@ -86,6 +88,7 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
       conflicts: [],
       held,
       parkedPaths: {},
+      values: [],
     }
   }
   const conflicts = await store.conflicts({ key: record.key, max: CONFLICTS_MAX })
@@ -100,8 +103,17 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
     conflicts: conflicts.toReversed(),
     held,
     parkedPaths: record.parkedPaths,
+    values: valuesAside(record),
   }
 }
+
+const valuesAside = (record: RecordState): Explanation['values'] =>
+  Object.keys(record.parkedPaths).flatMap((path) =>
+    Object.values(record.lanes).flatMap((lane) => {
+      const value = lane.exists === true ? lane.sent[path] : undefined
+      return value === undefined ? [] : [{ path, app: lane.app, value }]
+    }),
+  )
 
 const unknownRecord = ({ entity, app, nativeId }: RecordName): SyncError =>
   new SyncError(

@@ -1,7 +1,7 @@
 import type { EngineStats } from '../engine/stats.ts'
 import type { CapabilityClass } from '../model/capabilities.ts'
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId } from '../model/ids.ts'
-import type { HeldEntry, OpenLane } from '../model/record.ts'
+import type { HeldEntry, OpenLane, RecordState } from '../model/record.ts'
 import type { StoreCounts, StoreReader } from '../ports/store.ts'
 import type { HubContext } from './hub.ts'
 import type { NotPromised } from './promises.ts'
@@ -181,11 +181,15 @@ async function withMessages(store: Pick<StoreReader, 'load'>, lanes: readonly Op
       nativeId: lane?.nativeId ?? null,
       known,
       code: code ?? 'internal.bug',
-      message: lane?.park?.message ?? '',
+      message: lane?.park?.message ?? asideMessage(byKey.get(key), code),
       sinceMs,
     }
   })
 }
+
+/** A lane may be listed because a field of its record is set aside: then the message is that of the field. */
+const asideMessage = (record: RecordState | undefined, code: string | null): string =>
+  Object.values(record?.parkedPaths ?? {}).find((aside) => aside.code === code)?.message ?? ''
 
 /** Held entries up to the bound, and whether there are more. */
 export async function allHeld(store: Pick<StoreReader, 'held'>): Promise<readonly [readonly HeldEntry[], boolean]> {

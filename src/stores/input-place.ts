@@ -19,8 +19,7 @@ export function inputPlace(input: Input): InputPlace {
       return { app: input.app, object: null, nativeId: null }
     case 'operator': {
       const { operator } = input
-      if (operator.action === 'replay') return NOWHERE
-      return { app: operator.app, object: null, nativeId: null }
+      return operator.action === 'release' ? { app: operator.app, object: null, nativeId: null } : NOWHERE
     }
   }
 }

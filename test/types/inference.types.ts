@@ -1,8 +1,10 @@
 import {
+  addRemove,
   type BytesText,
   bytes,
   type Codec,
   cents,
+  counter,
   type DateText,
   type Decimal,
   date,
@@ -18,6 +20,8 @@ import {
   integerText,
   key,
   latest,
+  manual,
+  merge,
   prefer,
   type Reference,
   readOnly,
@@ -194,3 +198,30 @@ export const orders = sync(
 /** An entity of other Standard Schemas, field by field. */
 export const plain = entity('plain', { schema: { name: z.string(), size: z.int() }, match: key('name') })
 proved<Equal<TypesOf<typeof plain>['fields'], { readonly name: string; readonly size: number }>>()
+
+const article = entity('article', {
+  schema: z.object({ title: z.string().nullable(), stock: z.int(), price: decimal(2), tags: z.array(z.string()) }),
+  parts: { sizes: { key: 'no', schema: z.object({ no: z.int(), qty: z.int() }) } },
+})
+
+/** Each policy where it fits; a merge function knows the values of its field. */
+export const articles = sync(
+  article,
+  { open: http({ baseUrl: 'http://open' }).resource('/articles', { id: 'key', fields: { title: 't', stock: 's' } }) },
+  {
+    conflicts: {
+      default: manual(),
+      fields: {
+        title: merge(({ base, current, incoming }) => {
+          proved<Equal<typeof base, string | null | undefined>>()
+          return (current.value ?? '').length > (incoming.value ?? '').length ? current.value : incoming.value
+        }),
+        stock: counter(),
+        price: counter(),
+        tags: addRemove(),
+        'sizes.qty': counter(),
+        sizes: latest(),
+      },
+    },
+  },
+)

@@ -1,5 +1,7 @@
 import {
+  addRemove,
   cents,
+  counter,
   decimal,
   decimalText,
   defineHub,
@@ -9,6 +11,8 @@ import {
   instant,
   key,
   latest,
+  manual,
+  merge,
   prefer,
   readOnly,
   reference,
@@ -173,6 +177,39 @@ export const policies = sync(
     },
     // @ts-expect-error Type '"never"' is not assignable to type 'DeletePolicy
     deletes: 'never',
+  },
+)
+
+const article = entity('article', {
+  schema: z.object({ title: z.string(), stock: z.int(), price: decimal(2), tags: z.array(z.string()) }),
+  parts: { sizes: { key: 'no', schema: z.object({ no: z.int(), qty: z.int(), label: z.string() }) } },
+})
+export const merges = sync(
+  article,
+  {
+    desk: desk.resource('/articles', { id: 'id', fields: { title: 't', stock: 's', price: 'p', tags: 'g' } }),
+  },
+  {
+    conflicts: {
+      // @ts-expect-error Type 'Counter' is not assignable to type
+      default: counter(),
+      fields: {
+        // @ts-expect-error Type 'Counter' is not assignable to type
+        title: counter(),
+        // @ts-expect-error Type 'AddRemove' is not assignable to type
+        stock: addRemove(),
+        // @ts-expect-error Type 'number' is not assignable to type 'Decimal<2>'
+        price: merge(() => 12),
+        // @ts-expect-error Type 'Counter' is not assignable to type
+        tags: counter(),
+        // @ts-expect-error Type 'AddRemove' is not assignable to type
+        'sizes.qty': addRemove(),
+        // @ts-expect-error Property 'toFixed' does not exist on type 'string'
+        'sizes.label': merge(({ incoming }) => incoming.value.toFixed(2)),
+        // @ts-expect-error Type 'Manual' is not assignable to type
+        sizes: manual(),
+      },
+    },
   },
 )
 
