@@ -2,9 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { http, unverified, webhook } from '../connectors/http/config.ts'
 import {
-  addRemove,
   cents,
-  counter,
   decimal,
   defineHub,
   derived,
@@ -12,8 +10,6 @@ import {
   enumMap,
   key,
   latest,
-  manual,
-  merge,
   prefer,
   readOnly,
   reference,
@@ -531,56 +527,6 @@ test.each<[string, (parts: Any) => void, RegExp, string?]>([
       p.options.conflicts = { default: prefer() }
     },
     /names no application/,
-  ],
-  [
-    'a counter of what is no number',
-    (p) => {
-      p.options.conflicts = { fields: { title: counter() } }
-    },
-    /conflicts\.fields\.title: counter\(\) needs a number or decimal, this is text/,
-  ],
-  [
-    'a counter for all fields',
-    (p) => {
-      p.options.conflicts = { default: counter() }
-    },
-    /conflicts\.default: counter\(\) suits single fields/,
-  ],
-  [
-    'a set that is no list',
-    (p) => {
-      p.options.conflicts = { fields: { price: addRemove() } }
-    },
-    /price: addRemove\(\) needs a list, this is decimal\(2\)/,
-  ],
-  [
-    'a policy of single values for a whole part',
-    (p) => {
-      p.options.conflicts = { fields: { sizes: manual() } }
-    },
-    /fields\.sizes: manual\(\) keeps two values of one field/,
-  ],
-  [
-    'a merge function that throws',
-    (p) => {
-      p.options.conflicts = { fields: { title: merge(((sides: Any) => sides.base.length) as Any) } }
-    },
-    /fields\.title: its merge function throws for base undefined, current "", incoming "alpha": Cannot read/,
-  ],
-  [
-    'a merge function that gives a value outside the schema',
-    (p) => {
-      p.options.conflicts = { fields: { title: merge((() => 12) as Any) } }
-    },
-    /fields\.title: its merge function gives 12 .* does not fit the field/,
-  ],
-  [
-    'a merge function that is not pure',
-    (p) => {
-      let calls = 0
-      p.options.conflicts = { fields: { title: merge((() => `t${calls++}`) as Any) } }
-    },
-    /fields\.title: its merge function gives "t0", then "t1"/,
   ],
   [
     'an unknown delete policy',
