@@ -1,4 +1,5 @@
 export type { AppDefinition, AppHandle, HubLimits } from './config/app.ts'
+export type { BrakesConfig } from './config/brakes.ts'
 export {
   type Codec,
   cents,

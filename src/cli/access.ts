@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs'
 import type { HubDefinition } from '../config/define-hub.ts'
+import type { BrakeState } from '../engine/brakes.ts'
 import { SyncError } from '../errors/index.ts'
+import { systemClock } from '../lib/system-clock.ts'
 import type { HubModel } from '../model/entity.ts'
 import type { Conflict } from '../model/record.ts'
 import type { LinkQuery, LinkRow, StoreReader } from '../ports/store.ts'
 import { type Explanation, explain, type RecordName } from '../server/explain.ts'
 import { hubFilePath, isAlive, readHubFile, statePath } from '../server/hub-file.ts'
+import { brakesOf, type Latches, latchesOf } from '../server/latches.ts'
 import { refText } from '../server/ref-text.ts'
 import { type HubStatus, type StoreStatus, storeStatus } from '../server/status.ts'
 import { openStorageReader } from '../server/storage.ts'
@@ -31,6 +34,8 @@ export interface Access extends AsyncDisposable {
   /** Newest first. */
   conflicts(entity: string | undefined, limit: number): AsyncIterable<readonly ConflictRow[]>
   explain(name: RecordName): Promise<Explanation>
+  latches(): Promise<Latches>
+  brakes(): Promise<readonly BrakeState[]>
 }
 
 /** The hub of the data folder, or the one named by --url. Null when none runs there. Throws when one should and does not answer. */
@@ -133,6 +138,14 @@ class HubAccess implements Access {
     return this.#hub.get(`/api/explain/${[entity, app, nativeId].map(encodeURIComponent).join('/')}`)
   }
 
+  latches(): Promise<Latches> {
+    return this.#hub.get('/api/latches')
+  }
+
+  async brakes(): Promise<readonly BrakeState[]> {
+    return (await this.#hub.get<{ items: readonly BrakeState[] }>('/api/brakes')).items
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
@@ -187,6 +200,14 @@ class FileAccess implements Access {
 
   async explain(name: RecordName): Promise<Explanation> {
     return explain(this.#store, name, await this.#model())
+  }
+
+  latches(): Promise<Latches> {
+    return latchesOf(this.#store, systemClock.nowMs())
+  }
+
+  brakes(): Promise<readonly BrakeState[]> {
+    return brakesOf(this.#store)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,6 +5,7 @@ import type { LogLevel } from '../ports/clock.ts'
 import { addDeciding } from './deciding.ts'
 import { CONFIG_DEFAULT, DATA_DEFAULT } from './defaults.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
+import { addInspecting } from './inspecting.ts'
 import { type ProcessLike, Terminal } from './terminal.ts'
 
 /** The options that every command takes, before or after its name. */
@@ -72,6 +73,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   addReading(program, choose)
   addOperating(program, choose)
   addDeciding(program, choose)
+  addInspecting(program, choose)
   // Subcommands inherit neither of the two.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.exitOverride().copyInheritedSettings(program)

@@ -13,7 +13,7 @@ import type { Terminal } from './terminal.ts'
 import { ago } from './time-text.ts'
 
 export async function status(context: CommandContext): Promise<number> {
-  await using access = await open(context)
+  await using access = await openFor(context)
   const found = await access.status()
   context.terminal.result(found, () => statusText(found, context.terminal, systemClock.nowMs()))
   return EXIT.ok
@@ -24,7 +24,7 @@ export async function xrefList(
   own: { readonly app?: string; readonly entity?: string; readonly nativeId?: string; readonly limit: number },
 ): Promise<number> {
   const { terminal } = context
-  await using access = await open(context)
+  await using access = await openFor(context)
   const query = {
     ...(own.app === undefined ? {} : { app: asAppId(own.app) }),
     ...(own.entity === undefined ? {} : { entity: asEntityName(own.entity) }),
@@ -59,7 +59,7 @@ export async function conflicts(
   own: { readonly entity?: string; readonly limit: number },
 ): Promise<number> {
   const { terminal } = context
-  await using access = await open(context)
+  await using access = await openFor(context)
   const { rows, isCut } = await collect(access.conflicts(own.entity, wantedOf(own.limit)), own.limit, terminal)
   terminal.result({ items: rows, isCut }, () => (rows.length === 0 ? 'no conflicts' : conflictsTable(rows, terminal)))
   sayCut(isCut, terminal)
@@ -86,7 +86,7 @@ function conflictsTable(rows: readonly ConflictRow[], terminal: Terminal): strin
 
 export async function explainRecord(context: CommandContext, entity: string, record: string): Promise<number> {
   const { app, nativeId } = recordOf(record)
-  await using access = await open(context)
+  await using access = await openFor(context)
   const found = await access.explain({
     entity: asEntityName(entity),
     app: asAppId(app),
@@ -96,7 +96,7 @@ export async function explainRecord(context: CommandContext, entity: string, rec
   return EXIT.ok
 }
 
-function open({ options, process, terminal }: CommandContext): Promise<Access> {
+export function openFor({ options, process, terminal }: CommandContext): Promise<Access> {
   const definition = async (): Promise<HubDefinition | null> => {
     if (!existsSync(options.config)) return null
     // Only here, because a config brings the whole schema library along.

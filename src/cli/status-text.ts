@@ -1,4 +1,5 @@
 import type { HubStatus, ParkedEntry, ParkedLane, StoreStatus } from '../server/status.ts'
+import { brakeText } from './inspecting.ts'
 import { shorten, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 import { ago, duration } from './time-text.ts'
@@ -16,6 +17,7 @@ export function statusText(
   const waiting = Object.entries(status.waiting)
   if (waiting.length > 0)
     lines.push(`notifications that wait: ${waiting.map(([on, count]) => `${count} for ${on}`).join(', ')}`)
+  for (const brake of status.brakes) lines.push('', brakeText(brake, terminal, nowMs))
   lines.push('', ...parkedLines(status, terminal, nowMs))
   return lines.join('\n')
 }

@@ -3,6 +3,7 @@ import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
 import { type AppId, asAppId, type EntityName, type ObjectId } from '../model/ids.ts'
 import type { AppConnector, AppDefinition, AppDescription, AppHandle, BindingSpec, HubLimits } from './app.ts'
 import { LIMITS } from './app.ts'
+import { type BrakesConfig, readBrakes } from './brakes.ts'
 import { compileEntity, type EntityContext } from './compile-entity.ts'
 import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
@@ -16,6 +17,8 @@ export interface HubConfig {
   readonly apps: Readonly<Record<string, AppHandle>>
   readonly sync: readonly SyncDefinition[]
   readonly limits?: Partial<HubLimits>
+  /** How much may go from one application to another before a person is asked. */
+  readonly brakes?: BrakesConfig
   /** Where the hub keeps its own state. Default: SQLite files in the data folder. */
   readonly store?: StoreDefinition
 }
@@ -30,7 +33,7 @@ export interface HubDefinition {
 
 /** Checks a config and compiles it. Throws SyncError `config.*`, which names the place, the reason and the next step. */
 export function defineHub(config: HubConfig): HubDefinition {
-  checkKeys('defineHub', config, ['apps', 'sync', 'limits', 'store'])
+  checkKeys('defineHub', config, ['apps', 'sync', 'limits', 'brakes', 'store'])
   const limits = readLimits(config.limits)
   const connectors = readApps(config.apps)
   const syncs = readSyncs(config.sync)
@@ -45,7 +48,7 @@ export function defineHub(config: HubConfig): HubDefinition {
     entities.set(model.name, model)
   }
   const definition: HubDefinition = {
-    model: hubModel(entities),
+    model: { ...hubModel(entities), brakes: readBrakes(config.brakes) },
     apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
     limits,
     store: readStore(config.store),

@@ -90,3 +90,21 @@ test('a merge function over values that nobody can guess is taken as it is', () 
   const first = merge<string>(({ current }) => current.value)
   expect(field('colour', first)?.policies.colour?.kind).toBe('merge')
 })
+
+const braked = (brakes: Any) => {
+  const left = http({ baseUrl: 'http://left' })
+  return defineHub({ apps: { left }, sync: [], brakes }).model.brakes
+}
+
+test('brakes have sensible defaults, are set by part, and switched off by word', () => {
+  const usual = { least: 20, percent: 1, withinMs: 600_000 }
+  expect(braked(undefined)).toEqual({ deletes: usual, writesPerMinute: null })
+  expect(braked({ deletes: { least: 5, minutes: 1 }, writesPerMinute: 600 })).toEqual({
+    deletes: { ...usual, least: 5, withinMs: 60_000 },
+    writesPerMinute: 600,
+  })
+  expect(braked({ deletes: 'off', writesPerMinute: 'off' })).toEqual({ deletes: null, writesPerMinute: null })
+  for (const wrong of [{ deletes: { least: 0 } }, { writesPerMinute: 'many' }, { deletes: { percent: -1 } }])
+    expect(() => braked(wrong)).toThrow(expect.objectContaining({ code: 'config.invalid' }))
+  expect(() => braked({ delete: 'off' })).toThrow(expect.objectContaining({ code: 'config.unknown-key' }))
+})

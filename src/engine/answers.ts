@@ -185,6 +185,14 @@ export class Answers {
       this.#turn.engine.waiting.releaseParked(operator.seq)
       return
     }
+    if (operator.action === 'release-brake') {
+      const { brakes, log } = this.#turn.engine
+      const held = brakes.release(operator.brake, entry.atMs)
+      if (held === undefined) return
+      log.log('warn', `the brake ${operator.brake} was released by a person; ${held.size} records go on`)
+      for (const [key, app] of held) this.#turn.engine.markBehind(app, key)
+      return
+    }
     if (operator.action === 'resolve') {
       const work = this.#turn.batch.work(operator.key)
       if (work !== undefined) resolveField(work, operator, { seq: entry.seq, atMs: entry.atMs })

@@ -1,7 +1,7 @@
 import { isPausing } from '../deliver/backoff.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, Link, OpenLane } from '../model/record.ts'
+import type { Conflict, Lane, Link, Note, OpenLane } from '../model/record.ts'
 import type { CommitBatch, RecordWrite } from '../ports/store.ts'
 import { CONSUMER } from './engine.ts'
 import { openLaneOf, type RecordWork } from './record-work.ts'
@@ -35,7 +35,9 @@ export class Committing {
       for (const { matchKey, key } of work.matches) matches.push({ entity: work.entity.name, matchKey, key })
     }
     const position = this.#cursorAfter()
-    const nothing = records.length + links.length + this.#turn.held.length + this.#turn.heldDone.length === 0
+    const notes = this.#notes()
+    const rows = records.length + links.length + this.#turn.held.length + this.#turn.heldDone.length + notes.length
+    const nothing = rows === 0
     if (nothing && position === engine.cursor) return
     await engine.store.commit({
       epoch: engine.info?.epoch ?? 0,
@@ -46,12 +48,34 @@ export class Committing {
       conflicts,
       held: this.#turn.held,
       heldDone: this.#turn.heldDone,
+      ...(notes.length === 0 ? {} : { notes }),
     })
     engine.cursor = position
     engine.counters.commits++
     engine.counters.conflicts += conflicts.length
     this.#turn.batch.commitLinks()
     for (const prepared of this.#turn.madeDurable) engine.waiting.madeDurable(prepared)
+  }
+
+  /** What was learnt in this turn that belongs to no single record. */
+  #notes(): readonly Note[] {
+    const { findings, brakes } = this.#turn.engine
+    for (const work of this.#turn.batch.works.values()) {
+      for (const { binding, paths, before, now, atMs } of work.renditions) {
+        for (const path of paths) findings.nearMiss(binding, work.state.key, path, before, now, atMs)
+      }
+    }
+    const tripped = brakes.takeChanged()
+    for (const { id, body } of tripped) if (body?.state === 'tripped') this.#sayTripped(id)
+    return [...tripped, ...findings.takeChanged()]
+  }
+
+  #sayTripped(id: string): void {
+    const brake = this.#turn.engine.brakes.tripped().find((one) => one.id === id)
+    if (brake === undefined) return
+    const { from, to, kind, count, withinMs } = brake
+    const message = `${count} ${kind} from ${from} to ${to} within ${Math.round(withinMs / 60_000)} min: the brake holds the rest. \`latchwork brake list\` shows them, \`latchwork brake release ${id}\` lets them go`
+    this.#turn.engine.log.log('error', message, { code: 'brake.tripped', brake: id })
   }
 
   #openLanes(work: RecordWork): OpenLane[] | null {

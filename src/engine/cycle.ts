@@ -1,10 +1,11 @@
 import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { matchKeyOfRecord } from '../merge/match.ts'
-import type { JournalEntry } from '../model/change.ts'
+import type { Change, JournalEntry } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { type CanonicalKey, laneKey, type NativeRef } from '../model/ids.ts'
+import { type AppId, type CanonicalKey, laneKey, type NativeRef } from '../model/ids.ts'
 import type { Lane, OpenLane } from '../model/record.ts'
 import { Answers, type OutcomeInput } from './answers.ts'
+import type { Direction } from './brakes.ts'
 import { Committing } from './committing.ts'
 import { plan } from './decide.ts'
 import type { Engine } from './engine.ts'
@@ -103,6 +104,7 @@ export class Cycle {
     }
     await this.#settleMatches()
     await this.#turn.batch.loadReferred()
+    await this.#learnRecords()
     this.#plan()
     await this.#committing.commit()
     if (this.#engine.killed) return
@@ -163,6 +165,7 @@ export class Cycle {
     switch (input.type) {
       case 'notification':
         this.#engine.counters.notifications++
+        this.#noteClock(input.change, entry.atMs)
         for (const one of prepared) this.#observing.arrive(one)
         return
       case 'read':
@@ -177,6 +180,17 @@ export class Cycle {
         this.#answers.takeOperator(entry, input)
         return
     }
+  }
+
+  #noteClock({ app, sourceTimeMs }: Change, receivedMs: number): void {
+    const found = this.#engine.findings.clock(app, sourceTimeMs, receivedMs)
+    if (found === undefined) return
+    const ahead = Math.round(found.aheadMs / 1000)
+    this.#engine.log.log(
+      'warn',
+      `the clock of ${app} is up to ${ahead} s ahead: its changes count as made when they were received. Correct it, or the policy latest() is unfair to the others`,
+      { app, aheadMs: found.aheadMs },
+    )
   }
 
   /** An entry that was set aside for a person stays aside over a restart. */
@@ -212,18 +226,43 @@ export class Cycle {
     }
   }
 
+  /** The mass-delete brake is a share of all records: counted before the first deletes of a while are planned. */
+  async #learnRecords(): Promise<void> {
+    const { brakes, store } = this.#engine
+    if (!brakes.wantsRecords(this.#turn.nowMs)) return
+    for (const work of this.#turn.batch.works.values()) {
+      if (!work.state.deleted || work.stored?.deleted === true) continue
+      brakes.learnRecords((await store.counts()).records, this.#turn.nowMs)
+      return
+    }
+  }
+
+  /** Whether a write may leave now: a slot is free, and no brake holds what goes in this direction. */
+  #mayWrite(work: RecordWork, to: AppId): 'yes' | 'no' | 'braked' {
+    const { dispatcher, brakes } = this.#engine
+    if (!dispatcher.hasSlot(to)) return 'no'
+    const direction = directionOf(work, to)
+    if (direction !== null && !brakes.pass(direction, work.state.key, this.#turn.nowMs)) return 'braked'
+    return dispatcher.takeSlot(to) ? 'yes' : 'no'
+  }
+
   #plan(): void {
-    const { info, dispatcher } = this.#engine
+    const { info } = this.#engine
     const opPrefix = `${info?.instanceId}.${info?.generation}`
     const seq = this.#turn.through
     for (const work of this.#turn.batch.works.values()) {
       for (const binding of work.entity.bindings.values()) {
-        const next = plan(work, binding, {
+        let isBraked = false
+        const planned = plan(work, binding, {
           nowMs: this.#turn.nowMs,
           seq,
           epoch: info?.epoch ?? 0,
           opPrefix,
-          takeSlot: (app) => dispatcher.takeSlot(app),
+          takeSlot: (app) => {
+            const may = this.#mayWrite(work, app)
+            isBraked = may === 'braked'
+            return may === 'yes'
+          },
           nativeOf: (app, key) => this.#turn.batch.nativeOf(app, key),
           referenceDeadlineMs: this.#engine.limits.referenceDeadlineMs,
           isGone: (app, key) => this.#turn.batch.isGone(app, key),
@@ -231,6 +270,7 @@ export class Cycle {
           isDue: this.#turn.isDue(work.state.key, binding.app),
           fresh: this.#turn.fresh.has(laneKey(work.state.key, binding.app)),
         })
+        const next = isBraked ? 'braked' : planned
         this.#turn.planned.set(laneKey(work.state.key, binding.app), next)
         if (next === 'behind') this.#turn.behind.push({ app: binding.app, key: work.state.key })
         if (next === 'waiting') this.#waitForLink(work, work.lane(binding))
@@ -250,4 +290,15 @@ export class Cycle {
     if (waiters === undefined) this.#engine.linkWaiters.set(name, (waiters = new Set()))
     waiters.add(work.state.key)
   }
+}
+
+/** From whom to whom a write goes: from who deleted, or who made the newest change. null where that is the application itself. */
+function directionOf(work: RecordWork, to: AppId): Direction | null {
+  const { deleted, deletion, head, headSeq } = work.state
+  if (deleted) return deletion === undefined || deletion.app === to ? null : { from: deletion.app, to, kind: 'deletes' }
+  for (const path in head) {
+    const origin = head[path]?.origin
+    if (origin?.seq === headSeq) return origin.app === to ? null : { from: origin.app, to, kind: 'writes' }
+  }
+  return null
 }

@@ -2,13 +2,16 @@ import { type Plan, type PlanContext, planLane } from '../deliver/plan.ts'
 import { parked, type Settled, settleOutcome } from '../deliver/settle.ts'
 import { SyncError } from '../errors/index.ts'
 import { foldDelete } from '../merge/delete.ts'
-import { foldImage, type OwnWriteSeen } from '../merge/fold.ts'
+import { type FoldResult, foldImage, type OwnWriteSeen } from '../merge/fold.ts'
+import { diagnosisText } from '../merge/near-miss.ts'
+import { swing } from '../merge/oscillation.ts'
 import { MissingReference, type References } from '../merge/references.ts'
 import type { Outcome } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type NativeId, type Token } from '../model/ids.ts'
 import type { Intent, Lane, OwnWrite } from '../model/record.ts'
 import type { Fields, Image, Value } from '../model/value.ts'
+import { formOf } from './findings.ts'
 import type { At, RecordWork } from './record-work.ts'
 
 /**
@@ -115,7 +118,7 @@ export function foldInto(
   })
   work.state = fold.record
   work.setLane({
-    ...fold.lane,
+    ...withSwings(work, lane, fold, at),
     exists: true,
     token: at.token ?? fold.lane.token,
     knownAtMs: at.atMs,
@@ -169,10 +172,17 @@ export function foldInto(
       { paths: [path] },
     )
   }
-  if (fold.rendition.length > 0)
-    work.say(at, lane.app, 'rendition', `${lane.app} stores our ${fold.rendition.join(', ')} in its own form`, {
+  if (fold.rendition.length > 0) {
+    const before = own === null ? lane.image : { ...lane.image, ...own.native }
+    work.renditions.push({ binding, paths: fold.rendition, before, now: image, atMs: at.atMs })
+    const forms = fold.rendition.map((path) => {
+      const form = formOf(binding, path, before, image)
+      return form === undefined ? path : `${path} (${diagnosisText(form.diagnosis)})`
+    })
+    work.say(at, lane.app, 'rendition', `${lane.app} stores our ${forms.join(', ')} in its own form`, {
       paths: fold.rendition,
     })
+  }
   const told = [fold.accepted, fold.won, fold.lost, fold.rendition, fold.merged, fold.setAside]
   if (told.some((paths) => paths.length > 0)) return
   if (echoOf !== undefined)
@@ -184,6 +194,33 @@ export function foldInto(
   else if (own === null)
     work.say(at, lane.app, at.isRead ? 'read' : 'unchanged', `${lane.app} holds what we know; nothing remains to fold`)
 }
+
+/** The oscillation brake: a field that an application keeps putting back at machine speed is set aside, with both renditions. */
+function withSwings(work: RecordWork, before: Lane, fold: FoldResult, at: Observation): Lane {
+  let { lane } = fold
+  if (lane.own.length === 0) return lane
+  for (const path of [...fold.accepted, ...fold.won, ...fold.lost, ...fold.merged]) {
+    const value = lane.sent[path]
+    if (value === undefined || path.endsWith(']')) continue
+    const given = before.sent[path]
+    const swung = swing(lane, path, given, value, at.atMs)
+    lane = swung.lane
+    if (!swung.doesNotConverge || work.state.parkedPaths[path] !== undefined) continue
+    const message = `${path}: ${lane.app} puts ${shown(value)} in the place of the ${shown(given)} that it is given, again and again and at machine speed. Something there, or another tool, answers our writes`
+    work.state = {
+      ...work.state,
+      parkedPaths: {
+        ...work.state.parkedPaths,
+        [path]: { code: 'merge.not-converging', message, sinceMs: at.atMs },
+      },
+    }
+    work.say(at, lane.app, 'set-aside', `${message}; each keeps its own until \`latchwork resolve\``, { paths: [path] })
+  }
+  return lane
+}
+
+const shown = (value: unknown): string =>
+  (typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'nothing')).slice(0, 60)
 
 export function observeDeletion(work: RecordWork, binding: BindingModel, lane: Lane, at: Observation): void {
   const result = foldDelete(work.entity, binding, work.state, lane, at)

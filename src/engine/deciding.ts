@@ -1,4 +1,5 @@
 import { fieldOf } from '../merge/conflict.ts'
+import { withoutSwings } from '../merge/oscillation.ts'
 import { contestedValues, without } from '../merge/set-aside.ts'
 import type { OperatorAction } from '../model/change.ts'
 import type { AppId } from '../model/ids.ts'
@@ -26,6 +27,14 @@ export function resolveField(work: RecordWork, { path, choice }: Resolve, at: At
   }
   const claims = [{ app: cell.origin.app, value: cell.value }]
   for (const claim of contestedValues(state)) if (claim.path === path) claims.push(claim)
+  if (state.parkedPaths[path]?.apps === undefined) {
+    // Set aside because it does not converge: whatever an application holds is a claim.
+    for (const { app, sent } of Object.values(state.lanes)) {
+      const held = sent[path]
+      if (held !== undefined && !claims.some((claim) => valuesEqual(claim.value, held)))
+        claims.push({ app, value: held })
+    }
+  }
   for (const { app, value: lost } of claims) {
     if (valuesEqual(lost, value)) continue
     work.conflicts.push({
@@ -49,6 +58,7 @@ export function resolveField(work: RecordWork, { path, choice }: Resolve, at: At
     headSeq: at.seq,
     parkedPaths: without(state.parkedPaths, path),
   }
+  for (const lane of Object.values(work.state.lanes)) work.setLane(withoutSwings(lane, path))
   work.say(at, by, 'released', `a person decided that ${shown(value)} stands for ${path}`, { paths: [path] })
 }
 

@@ -3,7 +3,7 @@ import { SyncError } from '../errors/index.ts'
 import { LatchTable } from '../latch/latch-table.ts'
 import { DueQueue } from '../lib/due-queue.ts'
 import type { Change, Input, OperatorAction } from '../model/change.ts'
-import type { BindingModel, HubModel } from '../model/entity.ts'
+import { type BindingModel, BRAKES_DEFAULT, type HubModel } from '../model/entity.ts'
 import { type AppId, asJournalPosition, type CanonicalKey, type JournalPosition } from '../model/ids.ts'
 import type { HeldEntry, RecordState } from '../model/record.ts'
 import type { Connector } from '../ports/app.ts'
@@ -11,11 +11,15 @@ import type { Clock, Log, Random } from '../ports/clock.ts'
 import type { Journal, NewEntry } from '../ports/journal.ts'
 import type { Store, StoreInfo } from '../ports/store.ts'
 import type { Caches } from './batch.ts'
+import { Brakes } from './brakes.ts'
 import { Cycle } from './cycle.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FeedReader } from './feeds.ts'
+import { Findings } from './findings.ts'
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts'
+import { restoreNotes } from './notes.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
+import { slotsOf } from './slots.ts'
 import { type EngineEvent, type EngineStats, Samples, statsOf } from './stats.ts'
 import { Tail } from './tail.ts'
 import { WaitingRoom } from './waiting.ts'
@@ -58,6 +62,8 @@ export class Engine {
   readonly due = new DueQueue()
   readonly behind = new Map<AppId, Set<CanonicalKey>>()
   readonly caches: Caches
+  readonly brakes: Brakes
+  readonly findings = new Findings()
   readonly dispatcher: Dispatcher
   readonly counters = {
     notifications: 0,
@@ -114,6 +120,7 @@ export class Engine {
     this.log = options.log
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.receivedAt = new LRUCache({ max: this.limits.recordsCached })
+    this.brakes = new Brakes(options.model.brakes ?? BRAKES_DEFAULT)
     this.#tail = new Tail(options.journal, this.limits.tailMax)
     this.caches = {
       records: new LRUCache<CanonicalKey, RecordState>({ max: this.limits.recordsCached }),
@@ -332,6 +339,7 @@ export class Engine {
     this.openKeys.clear()
     this.heldBefore.clear()
     this.parkedBefore.clear()
+    await restoreNotes(this.store, this.brakes, this.findings)
     this.cursor = await this.store.cursor(CONSUMER)
     this.taken = this.cursor
     this.#tail.restart(this.cursor)
@@ -475,20 +483,6 @@ const GATHER_MAX_FACTOR = 5
 const RECOVERY_PAGE = 500
 /** A wall clock that jumped back must not make a lane wait longer than the longest honest pause. */
 const MAX_WAIT_MS = 15 * 60_000
-
-function slotsOf(model: HubModel): Map<AppId, { calls: number; batchMax: number }> {
-  const slots = new Map<AppId, { calls: number; batchMax: number }>()
-  for (const entity of model.entities.values()) {
-    for (const { app, capabilities } of entity.bindings.values()) {
-      const known = slots.get(app)
-      slots.set(app, {
-        calls: Math.min(known?.calls ?? capabilities.concurrency, capabilities.concurrency),
-        batchMax: Math.min(known?.batchMax ?? capabilities.batchMax, capabilities.batchMax),
-      })
-    }
-  }
-  return slots
-}
 
 /** The provider's delivery id within its application and object; a hash of the payload never serves (hazard 17). */
 const dedupKeyOf = (change: Change): string | null =>

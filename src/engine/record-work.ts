@@ -2,6 +2,7 @@ import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, JournalPosition, NativeId, OpId, Token } from '../model/ids.ts'
 import type { Conflict, Lane, Link, OpenLane, RecordState, SetAside, Verdict, VerdictName } from '../model/record.ts'
 import { type Path, valuesEqual } from '../model/value.ts'
+import type { Rendition } from './findings.ts'
 
 /** The place in the journal that a decision belongs to. */
 export interface At {
@@ -18,6 +19,8 @@ export class RecordWork {
   state: RecordState
   readonly verdicts: Verdict[] = []
   readonly conflicts: Conflict[] = []
+  /** Values of ours that came back in a form of the application's own. */
+  readonly renditions: Rendition[] = []
   readonly matches: { matchKey: string; key: CanonicalKey | null }[] = []
 
   readonly #onLink: (link: Link) => void
@@ -128,7 +131,7 @@ export function emptyRecord(entity: EntityModel, key: CanonicalKey): RecordState
 export function openLaneOf(
   record: RecordState,
   lane: Lane,
-  planned: 'idle' | 'intent' | 'read' | 'behind' | 'waiting',
+  planned: 'idle' | 'intent' | 'read' | 'behind' | 'waiting' | 'braked',
 ): OpenLane | null {
   const row = (state: OpenLane['state'], sinceMs: number, op: OpId | null, code: string | null): OpenLane => ({
     key: record.key,
@@ -150,6 +153,7 @@ export function openLaneOf(
   const aside = setAsideIn(record, lane)
   if (aside !== null) return row('parked', aside.sinceMs ?? 0, null, aside.code)
   if (lane.retry !== null) return row('retry', lane.retry.notBeforeMs, null, lane.retry.code)
+  if (planned === 'braked') return row('waiting', 0, null, 'brake.tripped')
   if (planned === 'behind') return row('behind', 0, null, null)
   return planned === 'waiting' ? row('waiting', 0, null, 'incomplete') : null
 }

@@ -33,7 +33,7 @@ export class Turn {
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
   /** What planning found for each lane of the touched records. */
-  readonly planned = new Map<string, Plan['next']>()
+  readonly planned = new Map<string, Plan['next'] | 'braked'>()
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
 

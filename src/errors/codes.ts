@@ -273,6 +273,12 @@ export const ERROR_CODES = {
     manual:
       'A record refers to another that has not arrived within the deadline. The message names it. It is taken up by itself when the missing one arrives.',
   },
+  'brake.tripped': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'More deletes or writes went from one application to another than `brakes` of the config allows. The rest is held, everything else goes on. `latchwork brake list` shows it; `latchwork brake release` lets it go, where the change is meant.',
+  },
   'merge.manual': {
     handling: 'park',
     status: 409,

@@ -90,7 +90,13 @@ export function foldDelete(
       }),
     )
   return {
-    record: { ...record, deleted: true, headSeq: at.seq, parkedPaths: NONE_PARKED },
+    record: {
+      ...record,
+      deleted: true,
+      deletion: { app: lane.app, atMs: at.atMs },
+      headSeq: at.seq,
+      parkedPaths: NONE_PARKED,
+    },
     lane: without,
     conflicts: [...log('delete', lost), ...contested],
     effect: 'deleted',

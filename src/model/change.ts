@@ -68,6 +68,8 @@ export type Choice = { readonly take: AppId } | { readonly value: Value }
 export type OperatorAction =
   | { readonly action: 'release'; readonly key: CanonicalKey; readonly app: AppId }
   | { readonly action: 'replay'; readonly seq: JournalPosition }
+  /** Lets what a tripped brake holds go on: `<from>><to>:<deletes or writes>`. */
+  | { readonly action: 'release-brake'; readonly brake: string }
   /** What stands of a field that is set aside: the value that an application holds, or one that the person gives. */
   | { readonly action: 'resolve'; readonly key: CanonicalKey; readonly path: Path; readonly choice: Choice }
 

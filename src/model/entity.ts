@@ -124,9 +124,29 @@ export interface BindingModel {
   readonly unflatten: (image: Image) => NativeRecord
 }
 
+/**
+ * How much may go from one application to another before a person is asked. Deletes: more than `least`, and more than `percent` of all records, within `withinMs`.
+ * null switches a brake off.
+ */
+export interface BrakeLimits {
+  readonly deletes: { readonly least: number; readonly percent: number; readonly withinMs: number } | null
+  readonly writesPerMinute: number | null
+}
+
 export interface HubModel {
   readonly entities: ReadonlyMap<EntityName, EntityModel>
   /** Which bindings follow an object of an application: usually one; two entities may share one object. */
   readonly bindingsOf: (app: AppId, object: ObjectId) => readonly BindingModel[]
   readonly mappingVersion: number
+  /** Without it `BRAKES_DEFAULT` holds. */
+  readonly brakes?: BrakeLimits
+}
+
+/**
+ * A bulk job that goes wrong deletes hundreds; people who tidy up delete some. One percent is for large sets, where twenty deletions are a working day. Writes
+ * are not braked by default: a first load is all writes.
+ */
+export const BRAKES_DEFAULT: BrakeLimits = {
+  deletes: { least: 20, percent: 1, withinMs: 600_000 },
+  writesPerMinute: null,
 }

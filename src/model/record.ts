@@ -1,6 +1,6 @@
 import type { JournalEntry } from './change.ts'
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
-import type { Fields, Image, Path, Value } from './value.ts'
+import type { Fields, Image, NativeRecord, Path, Value } from './value.ts'
 
 /** Which change a head value came from. One object per change, shared by all the cells it set. */
 export interface Origin {
@@ -11,6 +11,8 @@ export interface Origin {
   /** The user's change that this descends from, and how many of our writes lie between. A user's change is its own root with 0 hops. */
   readonly root: JournalPosition
   readonly hops: number
+  /** Other hubs that the change went through before it came here, by their instance ids. */
+  readonly via?: readonly string[]
 }
 
 export interface HeadCell {
@@ -113,6 +115,15 @@ export interface Lane {
   readonly readSeq: JournalPosition
   /** When the app's state was last known for certain (a read, a token, a reply): the start of a blind write's exposure window. */
   readonly knownAtMs: number
+  /** Values that the app put in place of ours at machine speed, newest first: what the oscillation brake looks at. */
+  readonly swings?: Readonly<Record<Path, readonly Swing[]>>
+}
+
+/** One value that an application put in the place of ours, and ours. */
+export interface Swing {
+  /** The text of both, cut off: enough to see that they are the same again. */
+  readonly value: string
+  readonly atMs: number
 }
 
 /** One versioned row: the head, all lanes, their intents. `rev` is raised by every commit, and every commit must expect it. */
@@ -122,6 +133,10 @@ export interface RecordState {
   readonly shard: number
   readonly rev: number
   readonly deleted: boolean
+  /** Which application told of the deletion, when. `untilMs`: the others keep the record until then (delete policy `quarantine`). */
+  readonly deletion?: Deletion
+  /** A person said that it is the same as that one: everything of it is there now, and references to it are followed. */
+  readonly mergedInto?: CanonicalKey
   readonly mappingVersion: number
   readonly head: Readonly<Record<Path, HeadCell>>
   /** Position of the newest change in the head. */
@@ -132,6 +147,12 @@ export interface RecordState {
   readonly parkedPaths: Readonly<Record<Path, SetAside>>
 }
 
+export interface Deletion {
+  readonly app: AppId
+  readonly atMs: number
+  readonly untilMs?: number
+}
+
 /** Why a field is set aside. Both values are kept where they are: one in the head, the others in `sent` of the lanes of `apps`. */
 export interface SetAside {
   readonly code: string
@@ -139,6 +160,16 @@ export interface SetAside {
   readonly sinceMs?: number
   /** Applications whose value neither stands nor has lost; when the last of them agrees, the field is taken up again by itself. */
   readonly apps?: readonly AppId[]
+}
+
+/** A small durable fact that belongs to no single record: a brake that has tripped, the form in which an application keeps a field. */
+export interface Note {
+  readonly kind: string
+  /** Unique within its kind. */
+  readonly id: string
+  readonly atMs: number
+  /** Plain data; null takes the note away. */
+  readonly body: NativeRecord | null
 }
 
 /** A row of the cross-reference. */
@@ -153,6 +184,8 @@ export interface Link {
   readonly state: 'live' | 'tombstone'
   /** For a tombstone: the token of the delete, where there was one; an image no newer than it is dropped. */
   readonly token: Token | null
+  /** Only when it is written: the record that it is taken from, because a person said that the two are one. */
+  readonly from?: CanonicalKey
   readonly atMs: number
 }
 

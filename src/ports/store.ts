@@ -1,5 +1,5 @@
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, NativeRef, ObjectId } from '../model/ids.ts'
-import type { Conflict, HeldEntry, Link, OpenLane, RecordState, Verdict } from '../model/record.ts'
+import type { Conflict, HeldEntry, Link, Note, OpenLane, RecordState, Verdict } from '../model/record.ts'
 
 export interface StoreInfo {
   readonly schemaVersion: number
@@ -43,7 +43,7 @@ export interface CommitBatch {
   readonly epoch: number
   readonly cursor: { readonly consumer: string; readonly position: JournalPosition } | null
   readonly records: readonly RecordWrite[]
-  /** Inserted, or replacing the row of the same (app, object, native id, entity). */
+  /** Inserted, or replacing the row of the same (app, object, native id, entity): a tombstone, its own record's, or that of `from`. */
   readonly links: readonly Link[]
   /** key null takes the match key away. */
   readonly matches: readonly {
@@ -54,6 +54,8 @@ export interface CommitBatch {
   readonly held: readonly HeldEntry[]
   readonly heldDone: readonly { readonly seq: JournalPosition; readonly entity: EntityName }[]
   readonly conflicts: readonly Conflict[]
+  /** Each replaces the note of the same kind and id; a body of null takes it away. */
+  readonly notes?: readonly Note[]
 }
 
 /**
@@ -90,6 +92,8 @@ export interface Store extends AsyncDisposable {
   }): Promise<readonly (Conflict & { readonly id: number })[]>
   /** The record's last verdicts, newest first. */
   verdicts(key: CanonicalKey): Promise<readonly Verdict[]>
+  /** Notes of one kind in the order of their ids; at most `max`. */
+  notes(kind: string, max: number): Promise<readonly Note[]>
   counts(): Promise<StoreCounts>
   close(): Promise<void>
 }

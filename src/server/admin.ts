@@ -1,12 +1,12 @@
 import { Hono } from 'hono'
 import { SyncError } from '../errors/index.ts'
 import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
-import { encodeData } from '../model/value.ts'
 import { addDecisions } from './decisions.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
 import { checkAccess } from './guard.ts'
 import type { HubContext } from './hub.ts'
+import { json } from './json.ts'
 import { metricsText } from './metrics.ts'
 import { problemReply } from './problem.ts'
 import { refOf, refText } from './ref-text.ts'
@@ -54,10 +54,6 @@ export function createAdmin(context: HubContext): Hono {
   return app
 }
 
-/** JSON that loses nothing: an integer beyond 2^53 stands as `{"$int64": "..."}`. */
-const json = (data: unknown): Response =>
-  new Response(encodeData(data), { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } })
-
 function problem(error: unknown, path: string): Response {
   const { status, headers, body } = problemReply(error, path)
   return new Response(body, { status, headers })
@@ -66,7 +62,7 @@ function problem(error: unknown, path: string): Response {
 const unknownPath = (path: string): SyncError =>
   new SyncError(
     'admin.unknown-path',
-    `nothing is at ${path.slice(0, 200)}. The admin API has /api/status, /api/xref, /api/conflicts, /api/explain/<entity>/<app>/<id>, /api/events; beside it are /healthz, /readyz and /metrics.`,
+    `nothing is at ${path.slice(0, 200)}. The admin API has /api/status, /api/xref, /api/conflicts, /api/explain/<entity>/<app>/<id>, /api/latches, /api/brakes, /api/events; beside it are /healthz, /readyz and /metrics.`,
   )
 
 type Query = (name: string) => string | undefined

@@ -6,6 +6,8 @@ import { asAppId, asCanonicalKey } from '../model/ids.ts'
 import type { RecordState } from '../model/record.ts'
 import { decodeData, splitPartPath, type Value } from '../model/value.ts'
 import type { HubContext } from './hub.ts'
+import { json } from './json.ts'
+import { latchesOf } from './latches.ts'
 
 /** What a person decides about single records, over the admin API. Each is checked here, so that the asker gets the reason, and goes through the journal. */
 export function addDecisions(app: Hono, context: HubContext): void {
@@ -15,6 +17,18 @@ export function addDecisions(app: Hono, context: HubContext): void {
     const { path, choice } = await readResolve(context, record, await c.req.text())
     await context.engine.operate({ action: 'resolve', key: record.key, path, choice })
     return c.json({ resolved: { key, path } }, 202)
+  })
+  app.get('/api/latches', async () => json(await latchesOf(context.engine.store, context.clock.nowMs())))
+  app.get('/api/brakes', () => json({ items: context.engine.brakes.tripped() }))
+  app.post('/api/brakes/:id/release', async (c) => {
+    const { id } = c.req.param()
+    const tripped = context.engine.brakes.tripped()
+    if (!tripped.some((brake) => brake.id === id)) {
+      const known = tripped.map((brake) => brake.id).join(', ') || 'none'
+      throw new SyncError('query.unknown-record', `no brake ${id.slice(0, 100)} has tripped; tripped are: ${known}`)
+    }
+    await context.engine.operate({ action: 'release-brake', brake: id })
+    return c.json({ released: { brake: id } }, 202)
   })
 }
 

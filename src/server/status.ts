@@ -1,9 +1,11 @@
+import type { BrakeState } from '../engine/brakes.ts'
 import type { EngineStats } from '../engine/stats.ts'
 import type { CapabilityClass } from '../model/capabilities.ts'
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId } from '../model/ids.ts'
 import type { HeldEntry, OpenLane, RecordState } from '../model/record.ts'
 import type { StoreCounts, StoreReader } from '../ports/store.ts'
 import type { HubContext } from './hub.ts'
+import { brakesOf } from './latches.ts'
 import type { NotPromised } from './promises.ts'
 
 /** One record in one application that waits for a person. */
@@ -38,6 +40,8 @@ export interface StoreStatus {
   readonly parkedEntries: readonly ParkedEntry[]
   /** Entries that wait for something other than a person, by what they wait for. */
   readonly waiting: Readonly<Record<string, number>>
+  /** Brakes that have tripped: `latchwork brake`. */
+  readonly brakes: readonly BrakeState[]
   /** True when there are more parked or open ones than were looked at. */
   readonly isCut: boolean
 }
@@ -109,7 +113,7 @@ function appsOf({ promises }: HubContext, stats: EngineStats): AppStatus[] {
 }
 
 export async function storeStatus(
-  store: Pick<StoreReader, 'openLanes' | 'held' | 'load' | 'counts'>,
+  store: Pick<StoreReader, 'openLanes' | 'held' | 'load' | 'counts' | 'notes'>,
 ): Promise<StoreStatus> {
   const [lanes, lanesCut] = await parkedLanes(store)
   const [held, heldCut] = await allHeld(store)
@@ -121,6 +125,7 @@ export async function storeStatus(
     parkedLanes: lanes,
     parkedEntries: parked.slice(0, LISTED_MAX).map(parkedEntryOf),
     waiting,
+    brakes: await brakesOf(store),
     isCut: lanesCut || heldCut || parked.length > LISTED_MAX,
   }
 }

@@ -32,6 +32,8 @@ export interface LaneBody {
   readonly x?: number
   readonly s?: number
   readonly c: number
+  /** swings */
+  readonly v?: NonNullable<Lane['swings']>
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
@@ -54,6 +56,7 @@ export function encodeLane(lane: Lane, head: Fields): LaneBody {
   if (lane.own.length > 0) encodeOwn(lane.own, body)
   if (lane.nextOp !== 1) body.x = lane.nextOp
   if (lane.readSeq !== 0) body.s = lane.readSeq
+  if (lane.swings !== undefined) body.v = lane.swings
   return body
 }
 
@@ -78,6 +81,7 @@ export function decodeLane(app: AppId, body: LaneBody, head: Fields): Lane {
     nextOp: body.x ?? 1,
     readSeq: asJournalPosition(body.s ?? 0),
     knownAtMs: body.c,
+    ...(body.v === undefined ? {} : { swings: body.v }),
   }
 }
 

@@ -11,8 +11,11 @@ import type { HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
 import { decodeData, encodeData, type Fields, type Path, type Value } from '../model/value.ts'
 import { decodeLane, encodeLane, type LaneBody } from './lane-codec.ts'
 
-/** [seq, app, timeMs], and for what descends from another change also its root and hops. */
-type OriginBody = readonly [number, string, number] | readonly [number, string, number, number, number]
+/** [seq, app, timeMs], and for what descends from another change also its root and hops, and the hubs that it went through. */
+type OriginBody =
+  | readonly [number, string, number]
+  | readonly [number, string, number, number, number]
+  | readonly [number, string, number, number, number, readonly string[]]
 
 /**
  * A record's body as it stands in its row. Names are one letter because they are repeated a million times. What the row's columns
@@ -24,6 +27,9 @@ interface RecordBody {
   readonly s: number
   readonly k?: string
   readonly x?: RecordState['parkedPaths']
+  /** deletion, and the record that it was merged into */
+  readonly d?: NonNullable<RecordState['deletion']>
+  readonly j?: CanonicalKey
   /** Origins, each once; which of them a head cell has, in the order of `h` (absent: all have the first). */
   readonly o: readonly OriginBody[]
   readonly i?: readonly number[]
@@ -72,6 +78,8 @@ export function encodeRecordBody(state: RecordState): string {
   let text = '{"m":' + state.mappingVersion + ',"s":' + state.headSeq
   if (state.matchKey !== null) text += ',"k":' + JSON.stringify(state.matchKey)
   if (hasMembers(state.parkedPaths)) text += ',"x":' + encodeData(state.parkedPaths)
+  if (state.deletion !== undefined) text += ',"d":' + JSON.stringify(state.deletion)
+  if (state.mergedInto !== undefined) text += ',"j":' + JSON.stringify(state.mergedInto)
   return text + ',' + head.text + ',"l":{' + lanes + '}}'
 }
 
@@ -130,18 +138,23 @@ export function decodeRecord(columns: RecordColumns, text: string): RecordState 
     lanes,
     matchKey: body.k ?? null,
     parkedPaths: body.x ?? {},
+    ...(body.d === undefined ? {} : { deletion: body.d }),
+    ...(body.j === undefined ? {} : { mergedInto: body.j }),
   }
 }
 
-const encodeOrigin = ({ seq, app, timeMs, root, hops }: Origin): OriginBody =>
-  root === seq && hops === 0 ? [seq, app, timeMs] : [seq, app, timeMs, root, hops]
+const encodeOrigin = ({ seq, app, timeMs, root, hops, via }: Origin): OriginBody => {
+  if (via !== undefined) return [seq, app, timeMs, root, hops, via]
+  return root === seq && hops === 0 ? [seq, app, timeMs] : [seq, app, timeMs, root, hops]
+}
 
-const decodeOrigin = ([seq, app, timeMs, root, hops]: OriginBody): Origin => ({
+const decodeOrigin = ([seq, app, timeMs, root, hops, via]: OriginBody): Origin => ({
   seq: asJournalPosition(seq),
   app: asAppId(app),
   timeMs,
   root: asJournalPosition(root ?? seq),
   hops: hops ?? 0,
+  ...(via === undefined ? {} : { via }),
 })
 
 function hasMembers(object: object): boolean {

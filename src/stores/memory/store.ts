@@ -8,7 +8,7 @@ import {
   type NativeRef,
   nativeRefKey,
 } from '../../model/ids.ts'
-import type { Conflict, HeldEntry, Link, OpenLane, RecordState, Verdict } from '../../model/record.ts'
+import type { Conflict, HeldEntry, Link, Note, OpenLane, RecordState, Verdict } from '../../model/record.ts'
 import { isLatchClosed, VERDICTS_MAX } from '../../model/record.ts'
 import type {
   CommitBatch,
@@ -34,6 +34,7 @@ export type MemoryStoreOperation =
   | 'conflicts'
   | 'verdicts'
   | 'counts'
+  | 'notes'
 
 export interface MemoryStoreOptions {
   /** Names this installation in op ids and marks; given, so that a run can be repeated exactly. */
@@ -63,6 +64,7 @@ export class MemoryStore implements Store {
   readonly #keyByMatch = new Map<string, CanonicalKey>()
   readonly #held = new Map<string, HeldEntry>()
   readonly #cursors = new Map<string, JournalPosition>()
+  readonly #notes = new Map<string, Note>()
   readonly #conflicts: (Conflict & { readonly id: number })[] = []
 
   constructor(options: MemoryStoreOptions) {
@@ -146,6 +148,15 @@ export class MemoryStore implements Store {
     return this.#faulty('verdicts', () => this.#verdictsByKey.get(key) ?? [])
   }
 
+  async notes(kind: string, max: number): Promise<readonly Note[]> {
+    return this.#faulty('notes', () =>
+      [...this.#notes.values()]
+        .filter((note) => note.kind === kind)
+        .sort((a, b) => compareText(a.id, b.id))
+        .slice(0, max),
+    )
+  }
+
   async counts(): Promise<StoreCounts> {
     return this.#faulty('counts', () => {
       const openLanes: Partial<Record<OpenLane['state'], number>> = {}
@@ -200,6 +211,10 @@ export class MemoryStore implements Store {
     for (const done of batch.heldDone) this.#held.delete(heldKey(done))
     for (const entry of batch.held) this.#held.set(heldKey(entry), entry)
     for (const conflict of batch.conflicts) this.#conflicts.push({ ...conflict, id: this.#conflicts.length + 1 })
+    for (const note of batch.notes ?? []) {
+      if (note.body === null) this.#notes.delete(pairKey(note.kind, note.id))
+      else this.#notes.set(pairKey(note.kind, note.id), note)
+    }
     if (batch.cursor !== null) this.#cursors.set(batch.cursor.consumer, batch.cursor.position)
   }
 
@@ -217,11 +232,11 @@ export class MemoryStore implements Store {
     undo.set(this.#verdictsByKey, state.key, [...verdicts, ...older].slice(0, VERDICTS_MAX))
   }
 
-  #writeLink(link: Link, undo: Undo): void {
+  #writeLink({ from, ...link }: Link, undo: Undo): void {
     const native = refKey(link)
     const rows = this.#linksByNative.get(native) ?? []
     const before = rows.find((row) => row.entity === link.entity)
-    if (link.state === 'live') this.#requireFree(link, before)
+    if (link.state === 'live') this.#requireFree(from === undefined ? link : { ...link, from }, before)
     if (before?.state === 'live' && before.key !== null) this.#dropLive(before, before.key, undo)
     undo.set(this.#linksByNative, native, [...rows.filter((row) => row !== before), link])
     if (link.state !== 'live' || link.key === null) return
@@ -230,7 +245,8 @@ export class MemoryStore implements Store {
   }
 
   #requireFree(link: Link, before: Link | undefined): void {
-    if (before?.state === 'live' && before.key !== link.key) throw linkTaken(link, before)
+    if (before?.state === 'live' && before.key !== link.key && (link.from === undefined || before.key !== link.from))
+      throw linkTaken(link, before)
     const lane = link.key === null ? [] : (this.#liveByLane.get(laneKey(link.key, link.app)) ?? [])
     const other = lane.find((row) => row !== before && row.entity === link.entity)
     if (other !== undefined) throw linkTaken(link, other)

@@ -11,7 +11,7 @@ export function commitCall(
   schema: string,
   batch: CommitBatch,
 ): { readonly text: string; readonly values: readonly unknown[] } {
-  const { epoch, cursor, records, links, matches, heldDone, held, conflicts } = batch
+  const { epoch, cursor, records, links, matches, heldDone, held, conflicts, notes = [] } = batch
   const lanes = newestLanes(records)
   const values: unknown[] = [
     epoch,
@@ -42,6 +42,7 @@ export function commitCall(
     links.map(({ state }) => state),
     links.map(({ token }) => text(token)),
     links.map(({ atMs }) => whole(atMs)),
+    links.map(({ from }) => text(from ?? null)),
     matches.map(({ entity }) => toPgText(entity)),
     matches.map(({ matchKey }) => toPgText(matchKey)),
     matches.map(({ key }) => text(key)),
@@ -62,6 +63,10 @@ export function commitCall(
     conflicts.map(({ winnerApp }) => toPgText(winnerApp)),
     conflicts.map(({ atMs }) => whole(atMs)),
     conflicts.map((conflict) => encodeData(conflict)),
+    notes.map(({ kind }) => toPgText(kind)),
+    notes.map(({ id }) => toPgText(id)),
+    notes.map(({ atMs }) => whole(atMs)),
+    notes.map(({ body }) => (body === null ? null : encodeData(body))),
   ]
   return { text: callOf(schema, values.length), values }
 }

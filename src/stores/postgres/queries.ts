@@ -16,6 +16,7 @@ import {
   type Conflict,
   type HeldEntry,
   type Link,
+  type Note,
   type OpenLane,
   VERDICTS_MAX,
   type Verdict,
@@ -168,6 +169,19 @@ export async function conflicts(
     where.values,
   )
   return rows.map((row) => ({ ...(decodeData(row[1] as string) as Conflict), id: Number(row[0]) }))
+}
+
+export async function notes(ask: Ask, s: string, kind: string, max: number): Promise<readonly Note[]> {
+  const rows = await ask(`SELECT id, at_ms, body FROM ${s}.notes WHERE kind = $1 ORDER BY id LIMIT $2`, [
+    toPgText(kind),
+    max,
+  ])
+  return rows.map(([id, atMs, body]) => ({
+    kind,
+    id: fromPgText(id as string),
+    atMs: Number(atMs),
+    body: decodeData(body as string) as Note['body'],
+  }))
 }
 
 export async function counts(ask: Ask, s: string): Promise<StoreCounts> {

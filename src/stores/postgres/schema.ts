@@ -135,6 +135,18 @@ CREATE TABLE ${s}.feeds (
 ) WITH (fillfactor = 20);
 `,
   },
+  {
+    what: 'notes that belong to no single record',
+    sql: (s) => `
+CREATE TABLE ${s}.notes (
+  kind text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  at_ms bigint NOT NULL,
+  body text NOT NULL,
+  PRIMARY KEY (kind, id)
+);
+`,
+  },
 ]
 
 /** Functions are no data: they are made anew whenever the schema is opened for writing, so that they always fit this code. */
@@ -143,11 +155,12 @@ CREATE OR REPLACE FUNCTION ${s}.commit_batch(
   p_epoch bigint, p_consumer text, p_position bigint,
   r_key text[], r_entity text[], r_shard int[], r_rev bigint[], r_expect bigint[], r_deleted boolean[], r_body text[], r_verdicts text[], r_lanes boolean[],
   o_key text[], o_app text[], o_entity text[], o_state text[], o_op text[], o_since bigint[], o_code text[],
-  l_app text[], l_object text[], l_native text[], l_entity text[], l_key text[], l_incarnation int[], l_state text[], l_token text[], l_at bigint[],
+  l_app text[], l_object text[], l_native text[], l_entity text[], l_key text[], l_incarnation int[], l_state text[], l_token text[], l_at bigint[], l_from text[],
   m_entity text[], m_match text[], m_key text[],
   d_seq bigint[], d_entity text[],
   h_seq bigint[], h_entity text[], h_app text[], h_object text[], h_native text[], h_waits text[], h_body text[],
-  c_key text[], c_entity text[], c_path text[], c_reason text[], c_loser text[], c_winner text[], c_at bigint[], c_body text[]
+  c_key text[], c_entity text[], c_path text[], c_reason text[], c_loser text[], c_winner text[], c_at bigint[], c_body text[],
+  n_kind text[], n_id text[], n_at bigint[], n_body text[]
 ) RETURNS bigint LANGUAGE plpgsql AS $fn$
 DECLARE
   v_commits bigint;
@@ -198,7 +211,8 @@ BEGIN
     ON CONFLICT (app_id, object_id, native_id, entity) DO UPDATE SET
       canonical_key = excluded.canonical_key, incarnation = excluded.incarnation, state = excluded.state,
       token = excluded.token, at_ms = excluded.at_ms
-    WHERE links.state = 'tombstone' OR excluded.state = 'tombstone' OR links.canonical_key = excluded.canonical_key;
+    WHERE links.state = 'tombstone' OR excluded.state = 'tombstone' OR links.canonical_key = excluded.canonical_key
+      OR links.canonical_key = l_from[i];
     IF NOT FOUND THEN
       RAISE EXCEPTION '% %:% cannot be linked to %: the native record belongs to another one', l_entity[i], l_app[i], l_native[i], l_key[i]
         USING ERRCODE = 'LW003';
@@ -237,6 +251,14 @@ BEGIN
         AS t (key, entity, path, reason, loser, winner, at_ms, body, n)
       ORDER BY n;
   END IF;
+  FOR i IN 1 .. coalesce(array_length(n_kind, 1), 0) LOOP
+    IF n_body[i] IS NULL THEN
+      DELETE FROM ${s}.notes WHERE kind = n_kind[i] AND id = n_id[i];
+    ELSE
+      INSERT INTO ${s}.notes VALUES (n_kind[i], n_id[i], n_at[i], n_body[i])
+      ON CONFLICT (kind, id) DO UPDATE SET at_ms = excluded.at_ms, body = excluded.body;
+    END IF;
+  END LOOP;
   IF p_consumer IS NOT NULL THEN
     INSERT INTO ${s}.cursors VALUES (p_consumer, p_position)
     ON CONFLICT (consumer) DO UPDATE SET position = excluded.position;

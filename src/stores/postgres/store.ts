@@ -153,6 +153,10 @@ export class PostgresStore implements Store {
     return this.#ask(this.#asking, (rows) => queries.verdicts(rows, this.#schema, key))
   }
 
+  async notes(kind: string, max: number): ReturnType<Store['notes']> {
+    return this.#ask(this.#asking, (rows) => queries.notes(rows, this.#schema, kind, max))
+  }
+
   async counts(): ReturnType<Store['counts']> {
     return this.#ask(this.#asking, (rows) => queries.counts(rows, this.#schema))
   }
@@ -221,6 +225,7 @@ export async function openPostgresReader(options: PostgresStoreOptions): Promise
     links: (query) => queries.links(ask, schema, query),
     conflicts: (query) => queries.conflicts(ask, schema, query),
     verdicts: (key) => queries.verdicts(ask, schema, key),
+    notes: (kind, max) => queries.notes(ask, schema, kind, max),
     counts: () => queries.counts(ask, schema),
     close,
     [Symbol.asyncDispose]: close,

@@ -1,5 +1,5 @@
 import { SyncError } from '../../errors/index.ts'
-import type { Conflict, HeldEntry, Link, OpenLane, Verdict } from '../../model/record.ts'
+import type { Conflict, HeldEntry, Link, Note, OpenLane, Verdict } from '../../model/record.ts'
 import { VERDICTS_MAX } from '../../model/record.ts'
 import { encodeData } from '../../model/value.ts'
 import type { CommitBatch, RecordWrite } from '../../ports/store.ts'
@@ -19,6 +19,7 @@ export function commitBatch(sql: Statements, batch: CommitBatch): void {
   for (const { seq, entity } of batch.heldDone) sql.of('DELETE FROM held WHERE seq = ? AND entity = ?').run(seq, entity)
   for (const entry of batch.held) writeHeld(sql, entry)
   for (const conflict of batch.conflicts) writeConflict(sql, conflict)
+  for (const note of batch.notes ?? []) writeNote(sql, note)
   if (batch.cursor !== null) {
     sql
       .of('INSERT INTO cursors VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET position = excluded.position')
@@ -87,18 +88,19 @@ function replaceOpenLanes(sql: Statements, key: string, isNew: boolean, lanes: r
   }
 }
 
-/** A live row gives way to its own record's, or to a tombstone; never to another record's. */
+/** A live row gives way to its own record's, to a tombstone, or to a record that was said to be the same; never to another's. */
 const WRITE_LINK = `
   INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (app_id, object_id, native_id, entity) DO UPDATE SET
     canonical_key = excluded.canonical_key, incarnation = excluded.incarnation, state = excluded.state,
     token = excluded.token, at_ms = excluded.at_ms
-  WHERE links.state = 'tombstone' OR excluded.state = 'tombstone' OR links.canonical_key = excluded.canonical_key`
+  WHERE links.state = 'tombstone' OR excluded.state = 'tombstone' OR links.canonical_key = excluded.canonical_key
+    OR links.canonical_key = ?`
 
 function writeLink(sql: Statements, link: Link): void {
-  const { app, object, nativeId, entity, key, incarnation, state, token, atMs } = link
+  const { app, object, nativeId, entity, key, incarnation, state, token, atMs, from = null } = link
   try {
-    const done = sql.of(WRITE_LINK).run(app, object, nativeId, entity, key, incarnation, state, token, atMs)
+    const done = sql.of(WRITE_LINK).run(app, object, nativeId, entity, key, incarnation, state, token, atMs, from)
     if (done.changes === 1) return
   } catch (error) {
     if (isTaken(error)) throw linkTaken(link, error)
@@ -149,4 +151,9 @@ function writeConflict(sql: Statements, conflict: Conflict): void {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(key, entity, path, reason, loserApp, winnerApp, atMs, encodeData(conflict))
+}
+
+function writeNote(sql: Statements, { kind, id, atMs, body }: Note): void {
+  if (body === null) sql.of('DELETE FROM notes WHERE kind = ? AND id = ?').run(kind, id)
+  else sql.of('INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)').run(kind, id, atMs, encodeData(body))
 }

@@ -13,7 +13,7 @@ import {
   type JournalPosition,
   type NativeRef,
 } from '../../model/ids.ts'
-import type { Conflict, HeldEntry, Link, OpenLane, RecordState, Verdict } from '../../model/record.ts'
+import type { Conflict, HeldEntry, Link, Note, OpenLane, RecordState, Verdict } from '../../model/record.ts'
 import { VERDICTS_MAX } from '../../model/record.ts'
 import { decodeData } from '../../model/value.ts'
 import type { LinkQuery, LinkRow, Loaded, LoadQuery, StoreCounts } from '../../ports/store.ts'
@@ -142,6 +142,20 @@ export function conflicts(
     .of(`SELECT id, body FROM conflicts ${where.text()} ORDER BY id DESC LIMIT ?`)
     .all(...where.values, query.max)
     .map((row) => ({ ...(decodeData(row[1] as string) as Conflict), id: row[0] as number }))
+}
+
+export function notes(sql: Statements, kind: string, max: number): readonly Note[] {
+  // A reader may look into a file that no hub of this version has opened yet.
+  if (sql.of("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'notes'").get() === undefined) return []
+  return sql
+    .of('SELECT id, at_ms, body FROM notes WHERE kind = ? ORDER BY id LIMIT ?')
+    .all(kind, max)
+    .map((row) => ({
+      kind,
+      id: row[0] as string,
+      atMs: row[1] as number,
+      body: decodeData(row[2] as string) as Note['body'],
+    }))
 }
 
 export function counts(sql: Statements): StoreCounts {

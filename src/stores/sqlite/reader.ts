@@ -70,6 +70,10 @@ export class SqliteReader implements StoreReader {
     return this.#ask((sql) => queries.verdicts(sql, key))
   }
 
+  async notes(kind: string, max: number): ReturnType<Store['notes']> {
+    return this.#ask((sql) => queries.notes(sql, kind, max))
+  }
+
   async counts(): ReturnType<Store['counts']> {
     return this.#ask(queries.counts)
   }

@@ -92,6 +92,15 @@ export const STORE_MIGRATIONS: readonly Migration[] = [
       entity, incarnation
     FROM links WHERE state = 'live';
   `,
+  `
+  CREATE TABLE notes (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** One segment of the journal. The unique index is what makes a second delivery of the same id a no-op. */

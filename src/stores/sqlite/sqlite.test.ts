@@ -123,12 +123,12 @@ describe('the state file', () => {
   test('a file of a newer version is refused and not touched', async () => {
     const path = join(folderForTest(), 'state.db')
     await using store = new SqliteStore({ path })
-    await store.open()
+    const { schemaVersion } = await store.open()
     await store.close()
     sql(path, "UPDATE meta SET value = 99 WHERE name = 'schema_version'")
     await expect(store.open()).rejects.toMatchObject({ code: 'store.version-unknown', handling: 'stop' })
     expect(() => openSqliteReader(path)).toThrow(expect.objectContaining({ code: 'store.version-unknown' }))
-    sql(path, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
+    sql(path, `UPDATE meta SET value = ${schemaVersion} WHERE name = 'schema_version'`)
     expect((await store.open()).epoch).toBe(2)
   })
 

@@ -115,6 +115,10 @@ export class SqliteStore implements Store {
     return this.#get().reader.verdicts(key)
   }
 
+  async notes(kind: string, max: number): ReturnType<Store['notes']> {
+    return this.#get().reader.notes(kind, max)
+  }
+
   async counts(): ReturnType<Store['counts']> {
     return this.#get().reader.counts()
   }

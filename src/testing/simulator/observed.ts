@@ -54,6 +54,10 @@ export class ObservedStore implements Store {
     return this.#disk.read(() => this.#inner.conflicts(query))
   }
 
+  notes(kind: string, max: number): ReturnType<Store['notes']> {
+    return this.#disk.read(() => this.#inner.notes(kind, max))
+  }
+
   verdicts(key: CanonicalKey): ReturnType<Store['verdicts']> {
     return this.#disk.read(() => this.#inner.verdicts(key))
   }

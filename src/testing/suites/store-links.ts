@@ -51,6 +51,16 @@ export function crossReference(test: Test, expect: Expect): void {
     expect(await loadLinks(at.store, 'n1')).toEqual([sampleLink('n1', 'k1', { incarnation: 1 })])
   })
 
+  test('a live native record passes to the record that a person said it is of, from the one named and no other', async (at) => {
+    await at.commit({ links: [sampleLink('n1', 'k1')] })
+    const moved = { ...sampleLink('n1', 'k2'), from: asCanonicalKey('k1') }
+    expect(await refusalOf(at.commit({ links: [{ ...moved, from: asCanonicalKey('k3') }] }))).toBe('store.link-taken')
+    await at.commit({ links: [moved] })
+    expect(await loadLinks(at.store, 'n1')).toEqual([sampleLink('n1', 'k2')])
+    const canonicals = [{ key: asCanonicalKey('k1'), app: ORDERS }]
+    expect((await at.store.load(loadQuery({ canonicals }))).canonicalLinks).toEqual([])
+  })
+
   test('a tombstone takes no place: the id may be linked anew, and the record elsewhere', async (at) => {
     const gone = sampleLink('n1', 'k1', { state: 'tombstone', token: asToken('9') })
     await at.commit({ links: [sampleLink('n1', 'k1')] })

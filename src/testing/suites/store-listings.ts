@@ -1,6 +1,8 @@
 import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId, asObjectId } from '../../model/ids.ts'
+import type { Note } from '../../model/record.ts'
 import type { Store } from '../../ports/store.ts'
 import {
+  AT_MS,
   CUSTOMER,
   newRecord,
   ORDERS,
@@ -125,6 +127,22 @@ export function forPeople(test: Test, expect: Expect): void {
     expect(await paths({ max: 2, before: newest!.id })).toEqual(['p5', 'p4'])
     expect(await paths({ key: asCanonicalKey('k2'), max: 9 })).toEqual(['p5', 'p3', 'p1'])
     expect(await paths({ entity: asEntityName('contact'), max: 9 })).toEqual([])
+  })
+
+  test('notes are kept by kind and id, replaced as a whole, and taken away by a body of null', async (at) => {
+    const note = (kind: string, id: string, body: Note['body']): Note => ({ kind, id, atMs: AT_MS, body })
+    const kept = [
+      note('brake', 'a', { big: 2n ** 60n, text: 'x' }),
+      note('brake', 'b', {}),
+      note('other', 'a', { n: 1 }),
+    ]
+    await at.commit({ notes: [...kept].reverse() })
+    expect(await at.store.notes('brake', 9)).toEqual(kept.slice(0, 2))
+    expect(await at.store.notes('brake', 1)).toEqual(kept.slice(0, 1))
+    await at.commit({ notes: [note('brake', 'a', null), note('brake', 'b', { seen: true }), note('none', 'x', null)] })
+    await at.reopen()
+    expect(await at.store.notes('brake', 9)).toEqual([note('brake', 'b', { seen: true })])
+    expect(await at.store.notes('other', 9)).toEqual([kept[2]])
   })
 
   test('counts say what is there', async (at) => {
