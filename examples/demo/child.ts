@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly script: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Modules to be loaded before the script. */
+  readonly imports?: readonly string[]
   /** Everything that it says goes here. */
   readonly logFile: string
 }
@@ -34,7 +36,12 @@ export class Child {
     const leash = join(import.meta.dirname, 'leash.ts')
     this.#process = spawn(
       process.execPath,
-      ['--conditions=latchwork-source', '--import', leash, options.script, ...options.args],
+      [
+        '--conditions=latchwork-source',
+        ...[leash, ...(options.imports ?? [])].flatMap((module) => ['--import', module]),
+        options.script,
+        ...options.args,
+      ],
       {
         env: { ...process.env, ...options.env },
         stdio: ['pipe', 'pipe', log],

@@ -78,7 +78,7 @@ const textOf = (report: Readonly<Record<string, unknown>>): string =>
     .join('\n')}\n`
 
 /** Looks at the hub again and again. Its counters begin anew with each process, so the last of each is kept. */
-class Watch {
+export class Watch {
   readonly #stage: Stage
   readonly #verdictsByPid = new Map<number, Readonly<Record<string, number>>>()
 

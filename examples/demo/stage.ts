@@ -20,15 +20,22 @@ export interface StageOptions {
   readonly seed: number
   /** One line for whoever watches: a process started, died, came back. */
   readonly note: (text: string) => void
+  /** What stands between two processes, for tests: the port that the first is told of the second. */
+  readonly route?: (from: Service, to: Service, port: number) => number
+  /** For tests: modules that the hub's process loads first, and more of its environment, by the number of its life. */
+  readonly hub?: {
+    readonly imports: readonly string[]
+    readonly env: (life: number) => Readonly<Record<string, string>>
+  }
 }
+
+export type Service = 'desk' | 'warehouse' | 'hub'
 
 /** First records: enough to look at, few enough to be in step in a second. */
 const SEED_RECORDS = 40
 /** What a supervisor would wait before it starts a process again. */
 const RESTART_MS = 300
 const TOKENS = { desk: 'desk-api-token', warehouse: 'warehouse-api-token' }
-
-type Service = 'desk' | 'warehouse' | 'hub'
 
 export class Stage {
   readonly options: StageOptions
@@ -63,6 +70,12 @@ export class Stage {
 
   url(service: Service): string {
     return `http://127.0.0.1:${this.#ports[service]}`
+  }
+
+  /** Where one process finds another. */
+  #urlFor(from: Service, to: Service): string {
+    const port = this.#ports[to]
+    return `http://127.0.0.1:${this.options.route?.(from, to, port) ?? port}`
   }
 
   isUp(service: Service): boolean {
@@ -125,6 +138,7 @@ export class Stage {
     return new Child({
       name: 'hub',
       script: join(root, 'src', 'cli', 'main.ts'),
+      imports: this.options.hub?.imports ?? [],
       args: [
         'start',
         '--json',
@@ -136,13 +150,14 @@ export class Stage {
         String(this.#ports.hub),
       ],
       env: {
-        DESK_URL: this.url('desk'),
+        DESK_URL: this.#urlFor('hub', 'desk'),
         DESK_TOKEN: TOKENS.desk,
         DESK_SECRET: this.#secrets.desk,
-        WAREHOUSE_URL: this.url('warehouse'),
+        WAREHOUSE_URL: this.#urlFor('hub', 'warehouse'),
         WAREHOUSE_TOKEN: TOKENS.warehouse,
         WAREHOUSE_SECRET: this.#secrets.warehouse,
         ...(this.options.isLegacy ? { LEGACY_WAREHOUSE: '1' } : {}),
+        ...this.options.hub?.env(this.hubRestarts + 1),
       },
       logFile,
     })
@@ -161,7 +176,7 @@ export class Stage {
         '--seed',
         String(SEED_RECORDS),
         '--webhook',
-        `${this.url('hub')}/hooks/${service}`,
+        `${this.#urlFor(service, 'hub')}/hooks/${service}`,
         ...(this.options.isLegacy && !isDesk ? ['--legacy'] : []),
       ],
       // Secrets go by the environment: arguments can be read by everybody on the machine.

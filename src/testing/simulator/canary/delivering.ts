@@ -165,8 +165,8 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     'need-of-everything',
     'step 12: need is what differs from what the application holds',
     'src/deliver/need.ts',
-    `new Collector(record, whole ? NOTHING : lane.sent)`,
-    'new Collector(record, NOTHING)',
+    `whole ? NOTHING : lane.sent`,
+    'NOTHING',
   ),
   mutant(
     'delete-not-carried-over',

@@ -5,8 +5,12 @@ import type { HuntNews, HuntOrder } from './worker.ts'
 
 /** A mutant that lives longer than this many seeds has found a hole in the simulator or its checkers. */
 export const SEED_BUDGET = 10_000
-/** Without a sign of life for this long (ten seeds take a fraction of a second) the mutant hangs, which no run may. */
-const SILENCE_MAX_MS = 90_000
+/**
+ * A mutant that has worked for this long without a sign of life hangs, which no run may: ten seeds take a fraction of a second. Counted in processor time, because on a
+ * busy machine a thread may stand still for minutes and be blameless.
+ */
+const SILENT_WORK_MAX_MS = 45_000
+const LOOK_EVERY_MS = 2_000
 
 export interface Catch {
   readonly mutant: string
@@ -62,17 +66,22 @@ function huntOne(order: HuntOrder): Promise<Catch> {
   return new Promise<Catch>((resolve, reject) => {
     let reached = from
     let isPlanted = false
+    let workedMs = 0
+    let heardAtMs = 0
     const end = (seeds: number | null, checker: string, message: string): void => {
-      clearTimeout(timer)
+      clearInterval(timer)
       void worker.terminate()
       resolve({ mutant: mutant.name, seeds, checker, message })
     }
-    const hangs = (): void =>
-      end(reached - from + 1, 'hang', `nothing came to an end for ${SILENCE_MAX_MS / 1000} s after seed ${reached}`)
-    let timer = setTimeout(hangs, SILENCE_MAX_MS)
+    const look = async (): Promise<void> => {
+      workedMs = (await worker.cpuUsage()).user / 1000
+      if (workedMs - heardAtMs > SILENT_WORK_MAX_MS)
+        end(reached - from + 1, 'hang', `seed ${reached} or one soon after it does not come to an end`)
+    }
+    // A worker that has ended meanwhile has no processor time to ask for, and has said what it had to say.
+    const timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
     const hear = async (news: HuntNews): Promise<void> => {
-      clearTimeout(timer)
-      timer = setTimeout(hangs, SILENCE_MAX_MS)
+      heardAtMs = workedMs
       if ('planted' in news) isPlanted = true
       else if ('at' in news) reached = news.at
       else if ('survived' in news) end(null, '', 'no checker objected')

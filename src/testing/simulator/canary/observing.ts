@@ -196,40 +196,31 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'conflict-not-seen',
     'step 8: a change is accepted without more only if the head is what the application last agreed to',
     FOLD,
-    `    if (agreed) this.#accept(path, value)
-    else this.#decide(path, value, cell)`,
-    `    this.#accept(path, value)`,
+    `    const agreed =`,
+    `    const agreed = true ||`,
   ),
   mutant(
     'conflict-loser-not-logged',
     'step 8: the value that loses is kept whole in the conflict log',
     FOLD,
-    `      this.#log(path, binding.app, value, cell.origin.app, cell.value, reason, policyName(policy))`,
+    `this.#log(path, app, value, current.app, cell.value, reason, decision.by)`,
     '',
   ),
   mutant(
     'overwritten-head-not-logged',
     'step 8: so is the value of the head that an incoming one replaces against it',
     FOLD,
-    `      this.#log(path, cell.origin.app, cell.value, binding.app, value, reason, policyName(policy))`,
+    `this.#log(path, current.app, cell.value, app, value, reason, decision.by)`,
     '',
   ),
   mutant(
     'loser-not-told',
     'step 8: the application whose value lost is written to',
     FOLD,
-    `      this.sent[path] = value
-      this.lost.push(path)
-    }
-  }
-
-  #logLoser`,
-    `      this.sent[path] = cell.value
-      this.lost.push(path)
-    }
-  }
-
-  #logLoser`,
+    `        this.sent[path] = value
+        this.lost.push(path)`,
+    `        this.sent[path] = cell.value
+        this.lost.push(path)`,
   ),
   mutant(
     'edit-of-the-deleted-not-logged',
@@ -250,7 +241,7 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'unseen-values-of-a-deletion-not-logged',
     'step 10: what the deleting user had not seen goes to the conflict log',
     'src/merge/delete.ts',
-    `      conflicts: log('delete', lost),`.trim(),
+    `conflicts: [...log('delete', lost), ...contested],`,
     'conflicts: [],',
   ),
   mutant(

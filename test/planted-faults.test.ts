@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { Mutant } from './mutant.ts'
-import { MUTANTS } from './mutants.ts'
-import { applyEdits } from './plant.ts'
+import { FAIL_POINTS } from '../examples/demo/faults/fail-points.ts'
+import type { Mutant } from '../src/testing/simulator/canary/mutant.ts'
+import { MUTANTS } from '../src/testing/simulator/canary/mutants.ts'
+import { applyEdits } from '../src/testing/simulator/canary/plant.ts'
 
-const source = (file: string): string => readFileSync(new URL(`../../../../${file}`, import.meta.url), 'utf8')
+const source = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
 
 /** What is wrong with a mutant: a snippet that the source has not got, or has twice. */
 function rotten(mutant: Mutant): string[] {
@@ -34,4 +35,11 @@ test('the check sees a snippet that is gone, and one that stands there twice', (
 test('names are unique, and there are at least 40', () => {
   expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length)
   expect(MUTANTS.length).toBeGreaterThanOrEqual(40)
+})
+
+test('every fail point of the crash matrix finds its place too; rows 7 and 12 are made from outside', () => {
+  const points = FAIL_POINTS.map(({ name, edits }) => ({ name, breaks: '', edits }))
+  expect(points.flatMap(rotten)).toEqual([])
+  const rows = [...FAIL_POINTS.map(({ row }) => row), 7, 12].sort((a, b) => a - b)
+  expect(rows).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])
 })
