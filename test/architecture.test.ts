@@ -70,7 +70,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     name: 'connector config',
-    holds: (path) => /^src\/connectors\/[^/]+\/(config|index)\.ts$/.test(path),
+    holds: (path) => /^src\/connectors\/[^/]+\/(config(-[a-z]+)?|index)\.ts$/.test(path),
     may: ['model', 'ports', 'errors', 'lib', 'formats', 'connectors', 'config'],
     rule: "a connector's config.ts is what people write bindings with: it may import the config's tools, never a stage or the engine",
   },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { http, unverified, webhook } from '../connectors/http/config.ts'
+import { http, unverified, webhook } from '../connectors/http/index.ts'
 import {
   cents,
   decimal,

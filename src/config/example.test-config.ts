@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { apiKey, bearer, etag, header, hmac, http, poll, webhook } from '../connectors/http/config.ts'
+import { apiKey, bearer, etag, header, hmac, http, poll, webhook } from '../connectors/http/index.ts'
 import {
   cents,
   decimal,

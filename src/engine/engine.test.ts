@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { bearer, http } from '../connectors/http/config.ts'
+import { bearer, http } from '../connectors/http/index.ts'
 import { cents, decimal, decimalText, defineHub, entity, key, latest, reference, sync } from '../index.ts'
 import { systemClock, systemRandom } from '../lib/system-clock.ts'
 import { asAppId, asNativeId } from '../model/ids.ts'

@@ -1,5 +1,16 @@
 import { SyncError } from '../errors/index.ts'
-import type { CsvSpec, FormSpec, JsonSpec, MultipartSpec, SoapSpec, TextSpec, XmlMapping, XmlSpec } from './spec.ts'
+import { schemaMapping } from './schema.ts'
+import type {
+  CsvSpec,
+  FormSpec,
+  JsonSchema,
+  JsonSpec,
+  MultipartSpec,
+  SoapSpec,
+  TextSpec,
+  XmlMapping,
+  XmlSpec,
+} from './spec.ts'
 
 /** How people declare formats in a config: everything left out gets the value that loses nothing. */
 
@@ -9,6 +20,8 @@ export interface XmlMappingOptions {
   /** What the text of an element or attribute (`line.@no`) is; text unless said. */
   readonly types?: Readonly<Record<string, 'number' | 'boolean'>>
   readonly namespace?: string
+  /** Namespaces whose elements stand under their local names too, beside `namespace`. */
+  readonly localNames?: readonly string[]
   /** Further namespaces by the prefix that they have in the data. */
   readonly prefixes?: Readonly<Record<string, string>>
   /** Names in the order in which they must be written, by path ('' is the root). */
@@ -34,6 +47,9 @@ export interface SoapOptions extends XmlMappingOptions {
   readonly understood?: readonly string[]
   /** What the reply element holds when a message is only acknowledged. */
   readonly ack?: SoapSpec['ack']
+  /** JSON schemas (`z.toJSONSchema(...)`): they make the WSDL at `?wsdl`, and say what is a list, a number, a boolean, and in which order it is written. */
+  readonly requestSchema?: JsonSchema
+  readonly replySchema?: JsonSchema
 }
 
 export interface FormOptions {
@@ -55,7 +71,7 @@ export function xml(options: XmlOptions = {}): XmlSpec {
 }
 
 export function soap(options: SoapOptions): SoapSpec {
-  checkOptions('soap()', options, ['request', 'reply', 'action', 'versions', 'understood', 'ack', ...MAPPING_OPTIONS])
+  checkOptions('soap()', options, [...SOAP_OPTIONS, ...MAPPING_OPTIONS])
   const { request, versions = ['1.1', '1.2'] } = options
   checkXmlName('soap().request', request)
   if (options.reply !== undefined) checkXmlName('soap().reply', options.reply)
@@ -69,7 +85,9 @@ export function soap(options: SoapOptions): SoapSpec {
     action: options.action ?? null,
     understood: options.understood ?? [],
     ack: options.ack ?? '',
-    ...mappingOf('soap()', options),
+    requestSchema: options.requestSchema ?? null,
+    replySchema: options.replySchema ?? null,
+    ...mappingOf('soap()', withSchemas(options)),
   }
 }
 
@@ -96,7 +114,21 @@ export function csv(options: CsvOptions = {}): CsvSpec {
 /** Plain text, in one field (`text` unless named). */
 export const text = (field = 'text'): TextSpec => ({ kind: 'text', field })
 
-const MAPPING_OPTIONS = ['lists', 'types', 'namespace', 'prefixes', 'order', 'omit'] as const
+/** What is said by hand goes before what the schemas say. */
+function withSchemas(options: SoapOptions): SoapOptions {
+  const said = [options.requestSchema, options.replySchema].flatMap((schema) =>
+    schema === undefined ? [] : [schemaMapping(schema)],
+  )
+  return {
+    ...options,
+    lists: [...new Set([...(options.lists ?? []), ...said.flatMap(({ lists }) => lists)])],
+    types: Object.assign({}, ...said.map(({ types }) => types), options.types),
+    order: Object.assign({}, ...said.map(({ order }) => order), options.order),
+  }
+}
+
+const SOAP_OPTIONS = ['request', 'reply', 'action', 'versions', 'understood', 'ack', 'requestSchema', 'replySchema']
+const MAPPING_OPTIONS = ['lists', 'types', 'namespace', 'localNames', 'prefixes', 'order', 'omit'] as const
 
 function mappingOf(where: string, options: XmlMappingOptions): XmlMapping {
   for (const [path, type] of Object.entries(options.types ?? {}))
@@ -114,6 +146,7 @@ function mappingOf(where: string, options: XmlMappingOptions): XmlMapping {
     lists: options.lists ?? [],
     types: options.types ?? {},
     namespace: options.namespace ?? null,
+    localNames: options.localNames ?? [],
     prefixes: options.prefixes ?? {},
     order: options.order ?? {},
     omit: options.omit ?? [],

@@ -25,6 +25,7 @@ export {
 export { jsonFormat, parseJson, parseJsonReply, writeJson } from './json.ts'
 export { type MediaType, negotiate, parseMediaType } from './media-type.ts'
 export { problemJson, problemOf } from './refuse.ts'
+export { schemaMapping } from './schema.ts'
 export { type SoapCallFormat, type SoapCallSpec, soapAck, soapCallFormat } from './soap.ts'
 export type { SoapVersion } from './soap-envelope.ts'
 export { type ReceivedFault, soapFault } from './soap-fault.ts'
@@ -32,6 +33,7 @@ export type {
   CsvSpec,
   FormatSpec,
   FormSpec,
+  JsonSchema,
   JsonSpec,
   MultipartSpec,
   SoapSpec,
@@ -39,4 +41,5 @@ export type {
   XmlMapping,
   XmlSpec,
 } from './spec.ts'
+export { wsdlOf } from './wsdl.ts'
 export { problemXml } from './xml.ts'

@@ -15,7 +15,15 @@ import { writeElement } from './xml-write.ts'
 
 export const DETAIL_URI = 'urn:latchwork:problem'
 
-const PLAIN: XmlMapping = { lists: [], types: {}, namespace: DETAIL_URI, prefixes: {}, order: {}, omit: [] }
+const PLAIN: XmlMapping = {
+  lists: [],
+  types: {},
+  namespace: DETAIL_URI,
+  localNames: [],
+  prefixes: {},
+  order: {},
+  omit: [],
+}
 
 /** Whose fault it is, in the words of SOAP: the sender's (sending the same again is no use) or ours. */
 function faultCode(problem: Problem, version: SoapVersion): string {

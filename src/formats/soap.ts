@@ -91,7 +91,10 @@ function documentsIn(content: NativeData, spec: SoapSpec, limits: FormatLimits):
 
 /** One call of a SOAP service, as its client: what to send, and what came back. */
 export interface SoapCallSpec
-  extends Pick<SoapSpec, 'request' | 'reply' | 'namespace' | 'prefixes' | 'lists' | 'types' | 'order' | 'omit'> {
+  extends Pick<
+    SoapSpec,
+    'request' | 'reply' | 'namespace' | 'localNames' | 'prefixes' | 'lists' | 'types' | 'order' | 'omit'
+  > {
   readonly version: SoapVersion
   readonly action: string
 }

@@ -13,6 +13,8 @@ export interface XmlMapping {
   readonly types: Readonly<Record<string, 'number' | 'boolean'>>
   /** The default namespace of elements written, and the only one that elements read may have without a prefix; null: any is taken, and names are compared without it. */
   readonly namespace: string | null
+  /** Namespaces whose elements stand under their local names too, beside `namespace`. */
+  readonly localNames: readonly string[]
   /** Further namespaces by the prefix under which their elements and attributes stand in the data (`c:name`), whatever prefix the sender uses. */
   readonly prefixes: Readonly<Record<string, string>>
   /** Names in the order in which they must be written, by path of the element around them ('' is the root); what is not named comes after, as it stands in the data. */
@@ -41,7 +43,13 @@ export interface SoapSpec extends XmlMapping {
   readonly understood: readonly string[]
   /** What is answered when a message is acknowledged and there is no value to answer: the content of the reply element. */
   readonly ack: string | { readonly [name: string]: string }
+  /** JSON schemas of request and reply, for the WSDL; null: there is none. */
+  readonly requestSchema: JsonSchema | null
+  readonly replySchema: JsonSchema | null
 }
+
+/** A JSON schema as plain data; of it, what has a counterpart in XML is used. */
+export type JsonSchema = { readonly [keyword: string]: unknown }
 
 export interface FormSpec {
   readonly kind: 'form'

@@ -19,6 +19,7 @@ export interface XmlReader {
 export function createXmlReader(mapping: XmlMapping): XmlReader {
   const lists = new Set(mapping.lists)
   const omit = new Set(mapping.omit)
+  const localNames = new Set(mapping.localNames)
   const listsInside = new Map<string, string[]>()
   for (const path of mapping.lists) {
     const dot = path.lastIndexOf('.')
@@ -31,7 +32,8 @@ export function createXmlReader(mapping: XmlMapping): XmlReader {
     const prefix = prefixByUri.get(uri)
     if (prefix !== undefined) return `${prefix}:${local}`
     if (uri === NAMESPACES.xml) return `xml:${local}`
-    if (uri === '' || uri === mapping.namespace || (mapping.namespace === null && !isAttribute)) return local
+    if (uri === '' || uri === mapping.namespace || localNames.has(uri) || (mapping.namespace === null && !isAttribute))
+      return local
     return `{${uri}}${local}`
   }
 

@@ -76,6 +76,7 @@ const PROBLEM: XmlMapping = {
   lists: [],
   types: {},
   namespace: 'urn:ietf:rfc:7807',
+  localNames: [],
   prefixes: {},
   order: {},
   omit: [],

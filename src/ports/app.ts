@@ -12,6 +12,8 @@ export interface RawRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
   readonly remoteAddress: string
+  /** The certificate that the sender proved to have, where the listener speaks TLS and asked for one. */
+  readonly clientCertificate?: { readonly fingerprint256: string; readonly subject: string }
 }
 
 export interface RawReply {

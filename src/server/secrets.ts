@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { AppDefinition } from '../config/app.ts'
 import { type ConfigText, resolveText } from '../config/env.ts'
-import type { HttpAppOptions, HttpAuth, HttpVerify } from '../connectors/http/index.ts'
+import type { HttpAppOptions, HttpAuth, HttpSoapService, HttpVerify, HttpWebhook } from '../connectors/http/index.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -23,7 +23,11 @@ export function resolveApp(definition: AppDefinition, variables: Environment): R
   const { options } = definition
   const resources = options.resources.map((resource) => {
     const { notify } = resource
-    return notify === null ? resource : { ...resource, notify: { ...notify, verify: verifyOf(notify.verify, secret) } }
+    return {
+      ...resource,
+      ...(notify === null ? {} : { notify: webhookOf(notify, plain, secret) }),
+      ...(resource.soap === undefined ? {} : { soap: soapOf(resource.soap, plain, secret) }),
+    }
   })
   const auth = options.auth === null ? null : authOf(options.auth, plain, secret)
   return { options: { ...options, baseUrl: plain(options.baseUrl), auth, resources }, secrets }
@@ -42,10 +46,41 @@ function authOf(auth: HttpAuth, plain: Resolve, secret: Resolve): HttpAuth {
   }
 }
 
-function verifyOf(verify: HttpVerify, secret: Resolve): HttpVerify {
+/** What a webhook expects in a message (the sender's account) is no secret, but is given from the environment like one. */
+function webhookOf(webhook: HttpWebhook, plain: Resolve, secret: Resolve): HttpWebhook {
+  const { expect } = webhook
+  return {
+    ...webhook,
+    verify: verifyOf(webhook.verify, plain, secret),
+    ...(expect === undefined ? {} : { expect: expect.map((one) => ({ ...one, equals: plain(one.equals) })) }),
+  }
+}
+
+function soapOf(service: HttpSoapService, plain: Resolve, secret: Resolve): HttpSoapService {
+  const { usernameToken } = service
+  if (usernameToken === null) return service
+  return {
+    ...service,
+    usernameToken: { user: plain(usernameToken.user), password: secret(usernameToken.password) },
+  }
+}
+
+function verifyOf(verify: HttpVerify, plain: Resolve, secret: Resolve): HttpVerify {
   switch (verify.kind) {
     case 'none':
+    case 'client-certificate':
+    case 'addresses':
       return verify
+    case 'all':
+      return { ...verify, of: verify.of.map((one) => verifyOf(one, plain, secret)) }
+    case 'signature': {
+      const { publicUrl } = verify
+      return {
+        ...verify,
+        secrets: verify.secrets.map(secret),
+        publicUrl: publicUrl === null ? null : plain(publicUrl),
+      }
+    }
     case 'hmac':
       return { ...verify, secrets: verify.secrets.map(secret) }
     case 'basic':
@@ -53,6 +88,7 @@ function verifyOf(verify: HttpVerify, secret: Resolve): HttpVerify {
     case 'bearer':
       return { ...verify, token: secret(verify.token) }
     case 'api-key':
+    case 'query-key':
       return { ...verify, value: secret(verify.value) }
   }
 }

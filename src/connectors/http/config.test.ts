@@ -2,21 +2,9 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineHub, entity, env, sync } from '../../index.ts'
 import { asAppId } from '../../model/ids.ts'
-import {
-  apiKey,
-  basic,
-  bearer,
-  capabilitiesOf,
-  etag,
-  header,
-  hmac,
-  http,
-  poll,
-  type ResourceOptions,
-  unordered,
-  unverified,
-  webhook,
-} from './config.ts'
+import { capabilitiesOf, etag, http, poll, type ResourceOptions, unordered } from './config.ts'
+import { apiKey, basic, bearer, hmac, unverified } from './config-verify.ts'
+import { header, webhook } from './config-webhook.ts'
 import type { HttpAppOptions, HttpResource } from './options.ts'
 
 const thing = entity('thing', { schema: z.object({ name: z.string() }) })

@@ -14,16 +14,8 @@ import { nativeKindOf, nativeNames } from '../../config/row.ts'
 import type { Capabilities } from '../../model/capabilities.ts'
 import { type AppId, asObjectId } from '../../model/ids.ts'
 import { httpCapabilities } from './capabilities.ts'
-import type {
-  ConfigText,
-  HttpAppOptions,
-  HttpAuth,
-  HttpPlace,
-  HttpPoll,
-  HttpResource,
-  HttpVerify,
-  HttpWebhook,
-} from './options.ts'
+import { checkText, oneOf, positive } from './config-checks.ts'
+import type { ConfigText, HttpAppOptions, HttpAuth, HttpPoll, HttpResource, HttpWebhook } from './options.ts'
 
 /** How an HTTP application is described in a config. Everything here becomes plain data (`HttpAppOptions`). */
 
@@ -251,159 +243,9 @@ function idTypeOf(where: string, given: NativeOptions, row: unknown): 'text' | '
   return oneOf(`${where}.idType`, given.idType, ['text', 'number'])
 }
 
-/** The value given, or the first of the list; anything else is refused. */
-function oneOf<const T extends string>(where: string, given: T | undefined, known: readonly [T, ...T[]]): T {
-  if (given === undefined) return known[0]
-  if (!known.includes(given)) refuseUnknown(where, 'a choice here', String(given), known)
-  return given
-}
-
-function positive(where: string, given: number | undefined, otherwise: number): number {
-  if (given === undefined) return otherwise
-  if (!Number.isSafeInteger(given) || given < 1)
-    refuse(where, `${String(given)} is not a whole number above 0`, 'Give one.')
-  return given
-}
-
-function checkText(where: string, given: unknown): void {
-  if (typeof given === 'string' && given !== '') return
-  if (isPlainObject(given) && typeof given.env === 'string') return
-  refuse(where, 'a text is needed', "Give it, or env('NAME') for what stands in the environment.")
-}
-
 /** What an application can do, in the letters of docs/protocol.md section 1. Only what its options declare is relied on. */
 export const capabilitiesOf = (options: HttpAppOptions, resource: HttpResource): Capabilities =>
   httpCapabilities(options, resource)
-
-/** `Authorization: Bearer <token>`: on requests to the application, or on its webhooks. */
-export function bearer(token: ConfigText): { readonly kind: 'bearer'; readonly token: ConfigText } {
-  checkText('bearer()', token)
-  return { kind: 'bearer', token }
-}
-
-/** `Authorization: Basic ...`: on requests to the application, or on its webhooks. */
-export function basic(
-  user: ConfigText,
-  password: ConfigText,
-): { readonly kind: 'basic'; readonly user: ConfigText; readonly password: ConfigText } {
-  checkText('basic() user', user)
-  checkText('basic() password', password)
-  return { kind: 'basic', user, password }
-}
-
-/** A secret in a header of its own: on requests to the application, or on its webhooks. */
-export function apiKey(
-  header: string,
-  value: ConfigText,
-): { readonly kind: 'api-key'; readonly header: string; readonly value: ConfigText } {
-  checkHeader('apiKey()', header)
-  checkText('apiKey()', value)
-  return { kind: 'api-key', header: header.toLowerCase(), value }
-}
-
-/** Notifications are taken from anybody who can reach the hub. Only for a network that you trust. */
-export const unverified = (): { readonly kind: 'none' } => ({ kind: 'none' })
-
-export interface HmacOptions {
-  readonly header: string
-  /** One secret, or two while a rotation is under way: either is right. */
-  readonly secret: ConfigText | readonly ConfigText[]
-  /** Text before the signature, for example `sha256=`. */
-  readonly prefix?: string
-  readonly algorithm?: 'sha256' | 'sha1' | 'sha512'
-  readonly encoding?: 'hex' | 'base64'
-  /** The header with the time of signing, when `<time>.<body>` is signed, and how old it may be. */
-  readonly timestamp?: string | { readonly header: string; readonly toleranceMs?: number; readonly separator?: string }
-}
-
-/** A clock of a sender may be off by this much, and a resend signs anew; what is older may be a replay. */
-const TOLERANCE_MS = 300_000
-
-/** A signature over the raw body. */
-export function hmac(options: HmacOptions): Extract<HttpVerify, { readonly kind: 'hmac' }> {
-  checkKeys('hmac()', options, ['header', 'secret', 'prefix', 'algorithm', 'encoding', 'timestamp'])
-  checkHeader('hmac().header', options.header)
-  const secrets = (Array.isArray(options.secret) ? options.secret : [options.secret]) as readonly ConfigText[]
-  if (secrets.length === 0) refuse('hmac().secret', 'there is no secret', "Give env('NAME').")
-  for (const secret of secrets) checkText('hmac().secret', secret)
-  return {
-    kind: 'hmac',
-    header: options.header.toLowerCase(),
-    prefix: options.prefix ?? '',
-    algorithm: oneOf('hmac().algorithm', options.algorithm, ['sha256', 'sha1', 'sha512']),
-    encoding: oneOf('hmac().encoding', options.encoding, ['hex', 'base64']),
-    secrets,
-    timestamp: readTimestamp(options.timestamp),
-  }
-}
-
-function readTimestamp(given: HmacOptions['timestamp']): Extract<HttpVerify, { readonly kind: 'hmac' }>['timestamp'] {
-  if (given === undefined) return null
-  if (typeof given !== 'string') checkKeys('hmac().timestamp', given, ['header', 'toleranceMs', 'separator'])
-  const options = typeof given === 'string' ? { header: given } : given
-  checkHeader('hmac().timestamp', options.header)
-  return {
-    header: options.header.toLowerCase(),
-    toleranceMs: positive('hmac().timestamp.toleranceMs', options.toleranceMs, TOLERANCE_MS),
-    separator: options.separator ?? '.',
-  }
-}
-
-function checkHeader(where: string, name: unknown): void {
-  if (typeof name === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return
-  refuse(where, `${JSON.stringify(name)} cannot be the name of a header`, "Give one such as 'X-Signature'.")
-}
-
-/** A place in a notification: `header('X-Event-Id')`, or a dotted name in the body. */
-export const header = (name: string): HttpPlace => {
-  checkHeader('header()', name)
-  return { in: 'header', name: name.toLowerCase() }
-}
-
-export type PlaceOptions = string | HttpPlace
-
-const placeOf = (given: PlaceOptions): HttpPlace => (typeof given === 'string' ? { in: 'body', path: given } : given)
-
-export interface WebhookOptions {
-  /** How the sender proves who it is. `unverified()` says that it does not. */
-  readonly verify: HttpVerify
-  /** Where the record stands in the body (dotted); the body itself unless given. A list there holds several records. */
-  readonly record?: string
-  /** The body names the record only; it is then read from the application. */
-  readonly idOnly?: boolean
-  /** The sender's id of a delivery, so that one sent again is not handled again. */
-  readonly deliveryId?: PlaceOptions
-  /** How a deletion is told: the place, and what stands there then (a text, several, or true). */
-  readonly deleted?: { readonly at: PlaceOptions; readonly equals: string | boolean | readonly (string | boolean)[] }
-  /** Status of the acknowledgement, which is sent once the notification is durable. */
-  readonly ackStatus?: 200 | 202 | 204
-}
-
-/** A path of the hub on which the application tells of changes. */
-export function webhook(path: string, options: WebhookOptions): HttpWebhook {
-  const where = `webhook(${JSON.stringify(path)})`
-  if (typeof path !== 'string' || !/^\/[^?#\s]+$/.test(path))
-    refuse(where, 'this is not a path', "Give one such as '/hooks/customers'.")
-  checkKeys(where, options, ['verify', 'record', 'idOnly', 'deliveryId', 'deleted', 'ackStatus'])
-  const { verify, record, idOnly, deliveryId, deleted, ackStatus } = options
-  if (!isPlainObject(verify))
-    refuse(where, 'it does not say how the sender proves who it is', 'Give verify: hmac({ ... }), or unverified().')
-  if (deleted !== undefined) checkKeys(`${where}.deleted`, deleted, ['at', 'equals'])
-  if (ackStatus !== undefined && ![200, 202, 204].includes(ackStatus))
-    refuse(where, `${ackStatus} does not acknowledge`, 'Give 200, 202 or 204.')
-  return {
-    path,
-    verify,
-    record: record ?? '',
-    idOnly: idOnly ?? false,
-    deliveryId: deliveryId === undefined ? null : placeOf(deliveryId),
-    deleted:
-      deleted === undefined
-        ? null
-        : { place: placeOf(deleted.at), equals: ([] as (string | boolean)[]).concat(deleted.equals) },
-    ackStatus: ackStatus ?? 202,
-  }
-}
 
 export interface PollOptions {
   /** The query parameter that takes the cursor. */

@@ -6,9 +6,9 @@ import type { Clock, Log } from '../../ports/clock.ts'
 import { httpCapabilities } from './capabilities.ts'
 import { HttpClient } from './client.ts'
 import type { HttpAppOptions, HttpAuth } from './options.ts'
+import { resolvedText } from './resolved.ts'
 import { createHttpSource } from './source.ts'
 import { createHttpTarget } from './target.ts'
-import { resolvedText } from './verify.ts'
 
 /** An HTTP application as the engine holds it. Secrets in `options` are text by now (`resolvedText`); both directions share one pool of connections. */
 export function createHttpConnector(

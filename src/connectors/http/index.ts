@@ -1,26 +1,43 @@
+export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
 export { httpCapabilities } from './capabilities.ts'
 export {
-  apiKey,
-  basic,
-  bearer,
   type EtagVersion,
   etag,
   type FieldVersion,
-  type HmacOptions,
   type HttpApp,
   type HttpOptions,
-  header,
-  hmac,
   http,
-  type PlaceOptions,
   type PollOptions,
   poll,
   type ResourceOptions,
   unordered,
-  unverified,
-  type WebhookOptions,
-  webhook,
 } from './config.ts'
+export {
+  github,
+  hubspot,
+  type SalesforceOptions,
+  type SenderOptions,
+  salesforce,
+  shopify,
+  slack,
+  standardWebhooks,
+  stripe,
+  type TimedSenderOptions,
+} from './config-senders.ts'
+export {
+  allOf,
+  apiKey,
+  basic,
+  bearer,
+  fromAddresses,
+  type HmacOptions,
+  hmac,
+  type MutualTlsOptions,
+  mutualTls,
+  queryKey,
+  unverified,
+} from './config-verify.ts'
+export { header, type PlaceOptions, query, type RuleOptions, type WebhookOptions, webhook } from './config-webhook.ts'
 export { createHttpConnector } from './connector.ts'
 export type {
   ConfigText,
@@ -29,6 +46,10 @@ export type {
   HttpPlace,
   HttpPoll,
   HttpResource,
+  HttpRule,
+  HttpSignature,
+  HttpSoapCall,
+  HttpSoapService,
   HttpVerify,
   HttpWebhook,
 } from './options.ts'

@@ -1,9 +1,10 @@
-import { SyncError } from '../../errors/index.ts'
-import { parseJson } from '../../formats/index.ts'
+import { type ErrorPart, SyncError } from '../../errors/index.ts'
+import { compileFormat, FORMAT_LIMITS, jsonFormat } from '../../formats/index.ts'
 import type { Change } from '../../model/change.ts'
 import { type AppId, asNativeId, asToken } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
-import type { Accepted, RawReply, RawRequest } from '../../ports/app.ts'
+import type { Accepted, Listens, RawRequest } from '../../ports/app.ts'
+import { createGate, createReply, wsdlReply } from './intake-gate.ts'
 import type { HttpResource, HttpWebhook } from './options.ts'
 import { compilePath, compilePlace, etagText, idText, timeMs, tokenText } from './place.ts'
 import { createVerifier } from './verify.ts'
@@ -43,6 +44,11 @@ export function createFactsReader(
   }
 }
 
+/** More changes than one transaction of the journal should hold; a sender of more splits its messages. */
+const CHANGES_MAX = FORMAT_LIMITS.documentsMax
+/** Failing documents that are named in a refusal; the sender corrects these and sees the next. */
+const PARTS_NAMED_MAX = 50
+
 /** One webhook of one resource: from a raw request to the changes that it tells. Pure but for the time passed in. */
 export function createIntake(
   app: AppId,
@@ -50,17 +56,20 @@ export function createIntake(
   webhook: HttpWebhook,
 ): (request: RawRequest, nowMs: number) => Accepted {
   const verify = createVerifier(webhook.verify, webhook.path)
+  const format = webhook.format === undefined ? jsonFormat : compileFormat(webhook.format)
+  const listAt = webhook.list === undefined ? null : compilePath(webhook.list)
   const recordAt = compilePath(webhook.record)
   const idOf = compilePath(resource.id)
   const factsOf = createFactsReader(resource)
-  const deliveryAt = webhook.deliveryId === null ? null : compilePlace(webhook.deliveryId)
-  const deletedAt = webhook.deleted === null ? null : compilePlace(webhook.deleted.place)
-  const reply: RawReply = { status: webhook.ackStatus, headers: {}, body: '' }
+  const deliveryAt = webhook.deliveryId === null ? null : compilePlace(webhook.deliveryId, listAt !== null)
+  const deletedAt = webhook.deleted === null ? null : compilePlace(webhook.deleted.place, listAt !== null)
+  const gate = createGate(webhook)
+  const replyTo = createReply(webhook, format)
 
   const refused = (why: string): SyncError =>
     new SyncError(
       'intake.shape',
-      `the body of a request to ${webhook.path} is JSON, but ${why}. Compare one real body with the binding.`,
+      `the body of a request to ${webhook.path} is well-formed, but ${why}. Compare one real body with the binding.`,
       {
         place: { app, object: resource.object, path: webhook.path },
       },
@@ -75,9 +84,11 @@ export function createIntake(
   ): Change => {
     const isDeleted = deletedAt !== null && isOneOf(deletedAt(request, body, element).value, webhook.deleted?.equals)
     const where = isArray ? ` (element ${index})` : ''
+    const found = listAt === null ? element : recordAt(element)
     // A deletion often says nothing but the id, which then stands in the envelope.
-    const record = isRecord(element) ? element : isDeleted && element == null && isRecord(body) ? body : undefined
-    const id = record === undefined ? (webhook.idOnly ? element : undefined) : idOf(record)
+    const around = listAt === null ? body : (element as NativeData)
+    const record = isRecord(found) ? found : isDeleted && found == null && isRecord(around) ? around : undefined
+    const id = record === undefined ? (webhook.idOnly ? found : undefined) : idOf(record)
     const nativeId = idText(id, resource.idType)
     if (nativeId === undefined) {
       throw refused(
@@ -101,13 +112,44 @@ export function createIntake(
     return isDeleted ? { ...base, kind: 'deleted', ...facts } : { ...base, kind: 'image', record, ...facts }
   }
 
+  /** One change each, or a refusal of them all that names those which failed: they are acknowledged together. */
+  const changesOf = (request: RawRequest, body: NativeData, elements: readonly unknown[]): Change[] => {
+    if (elements.length > CHANGES_MAX)
+      throw new SyncError(
+        'intake.too-large',
+        `a request to ${webhook.path} holds ${elements.length} records, more than ${CHANGES_MAX}; let the sender send fewer at once.`,
+      )
+    const changes: Change[] = []
+    const failed: ErrorPart[] = []
+    for (let index = 0; index < elements.length; index++) {
+      try {
+        changes.push(changeOf(request, body, elements[index], index, true))
+      } catch (error) {
+        if (!SyncError.is(error) || error.handling !== 'park') throw error
+        if (failed.length < PARTS_NAMED_MAX) failed.push({ index, code: error.code, message: error.message })
+      }
+    }
+    const [first] = failed
+    if (first === undefined) return changes
+    throw new SyncError(
+      first.code,
+      `${elements.length - changes.length} of the ${elements.length} records are not as declared, so none was taken; the first is ${first.index}: ${first.message}`,
+      { place: { app, object: resource.object, path: webhook.path }, parts: failed },
+    )
+  }
+
   return (request, nowMs) => {
+    if (request.method === 'GET') return { changes: [], reply: wsdlReply(request, webhook) }
     verify(request, nowMs)
-    checkContentType(request, webhook.path)
-    const body = parseJson(request.body)
-    const found = recordAt(body)
-    if (!Array.isArray(found)) return { changes: [changeOf(request, body, found, 0, false)], reply }
-    return { changes: found.map((element, index) => changeOf(request, body, element, index, true)), reply }
+    const asked = gate.questionIn(request)
+    if (asked !== undefined) return { changes: [], reply: asked }
+    const body = format.decode(request.body, request.headers, FORMAT_LIMITS).data
+    const answer = gate.answerTo(request, body)
+    if (answer === 'ignored') return { changes: [], reply: replyTo(request) }
+    if (answer !== undefined) return { changes: [], reply: answer }
+    const found = listAt === null ? recordAt(body) : listAt(body)
+    const changes = Array.isArray(found) ? changesOf(request, body, found) : [changeOf(request, body, found, 0, false)]
+    return { changes, reply: replyTo(request) }
   }
 }
 
@@ -117,17 +159,11 @@ const isRecord = (data: unknown): data is NativeRecord =>
 const isOneOf = (value: unknown, accepted: readonly (string | boolean)[] | undefined): boolean =>
   (typeof value === 'string' || typeof value === 'boolean') && accepted !== undefined && accepted.includes(value)
 
-/** JSON by its name; a sender that names no type at all is taken at its word. Another charset than UTF-8 would be read wrongly. */
-const jsonType = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
-const foreignCharset = /;\s*charset\s*=\s*"?(?!utf-?8\b|us-ascii\b)/i
-
-function checkContentType(request: RawRequest, path: string): void {
-  const type = request.headers['content-type']
-  if (type === undefined || type === 'application/json') return
-  if (jsonType.test(type) && !foreignCharset.test(type)) return
-  throw new SyncError(
-    'intake.unsupported-type',
-    `the request to ${path} has the content type ${type.slice(0, 100)}; send application/json in UTF-8.`,
-    { place: { path } },
-  )
+/** What a webhook wants to be given, and how its sender is told of a refusal. */
+export function listensOf(webhook: HttpWebhook): Listens[] {
+  const kind = webhook.format?.kind
+  const refusals = kind === 'soap' ? 'soap' : kind === 'xml' ? 'problem+xml' : 'problem+json'
+  const post: Listens = { method: 'POST', path: webhook.path, refusals }
+  const hasWsdl = webhook.format?.kind === 'soap' && webhook.format.requestSchema !== null
+  return hasWsdl ? [post, { method: 'GET', path: webhook.path, refusals }] : [post]
 }

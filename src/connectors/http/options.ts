@@ -1,3 +1,4 @@
+import type { FormatSpec, SoapCallSpec, SoapVersion } from '../../formats/index.ts'
 import type { AppId, ObjectId } from '../../model/ids.ts'
 
 /** Text given in the config, or the name of an environment variable that holds it (`env(NAME)`; `NAME_FILE` names a file that does). */
@@ -25,19 +26,79 @@ export type HttpVerify =
   | { readonly kind: 'basic'; readonly user: ConfigText; readonly password: ConfigText }
   | { readonly kind: 'bearer'; readonly token: ConfigText }
   | { readonly kind: 'api-key'; readonly header: string; readonly value: ConfigText }
+  /** A secret in the query, for senders that can set nothing but a URL. It ends up in the logs of every proxy between. */
+  | { readonly kind: 'query-key'; readonly name: string; readonly value: ConfigText }
+  | HttpSignature
+  | HttpClientCertificate
+  /** Requests from these addresses or networks (CIDR) only; behind a proxy of the second list its `X-Forwarded-For` is believed. */
+  | { readonly kind: 'addresses'; readonly allow: readonly string[]; readonly proxies: readonly string[] }
+  /** Every one of them must be satisfied. */
+  | { readonly kind: 'all'; readonly of: readonly HttpVerify[] }
   | { readonly kind: 'none' }
 
-/** A place inside a JSON body (dotted), or a header. */
+/** A signature in the way of one vendor: what is signed, in which order, and how the header carries it. */
+export interface HttpSignature {
+  readonly kind: 'signature'
+  readonly header: string
+  readonly algorithm: 'sha256' | 'sha1' | 'sha512'
+  readonly encoding: 'hex' | 'base64'
+  readonly secrets: readonly ConfigText[]
+  /** text: the key is the secret's characters; whsec: base64, after `whsec_` where it stands there (Standard Webhooks). */
+  readonly secretForm: 'text' | 'whsec'
+  /**
+   * one: a single signature after a prefix. spaced: `v1,<signature> v1,<signature>`. pairs: `t=<time>,v1=<signature>,v1=<signature>`. Of a list one that is
+   * right is enough, because senders sign with the old and the new secret while they rotate; versions that are not named are passed over.
+   */
+  readonly list:
+    | { readonly form: 'one'; readonly prefix: string }
+    | { readonly form: 'spaced' | 'pairs'; readonly version: string }
+  readonly signed: readonly (
+    | 'body'
+    | 'method'
+    | 'url'
+    | 'time'
+    | { readonly header: string }
+    | { readonly text: string }
+  )[]
+  /** The time of signing: in a header, or (pairs) beside the signature. */
+  readonly time: { readonly header: string } | { readonly pair: string } | null
+  readonly toleranceMs: number
+  /** The hub's address as the sender knows it, without path, where the URL is signed; null: the Host of the request, over https. */
+  readonly publicUrl: ConfigText | null
+}
+
+/** The certificate that the sender showed in the TLS handshake, checked by the listener, or by a proxy that says so in headers which it takes away from strangers. */
+export interface HttpClientCertificate {
+  readonly kind: 'client-certificate'
+  /** SHA-256 of the certificate in hex, with or without colons; or the whole subject name (`CN=sender,O=Acme`). One that fits is enough. */
+  readonly fingerprints: readonly string[]
+  readonly subjects: readonly string[]
+  /** Headers of a proxy: one that has the fingerprint or the subject, and the word that it writes into another when it has verified the certificate. */
+  readonly proxy: {
+    readonly addresses: readonly string[]
+    readonly verifiedHeader: string
+    readonly verifiedValue: string
+    readonly fingerprintHeader: string | null
+    readonly subjectHeader: string | null
+  } | null
+}
+
+/** A place inside the body (dotted), a header, or a parameter of the query. */
 export type HttpPlace =
   | { readonly in: 'body'; readonly path: string }
   | { readonly in: 'header'; readonly name: string }
+  | { readonly in: 'query'; readonly name: string }
 
 export interface HttpWebhook {
   /** Path on the hub, exact. */
   readonly path: string
   readonly verify: HttpVerify
-  /** Where the record stands in the body; '' for the body itself. A body that is an array, or a record place that holds one, is split. */
+  /** How the body is written; JSON unless given. */
+  readonly format?: FormatSpec
+  /** Where the record stands in the body; '' for the body itself. A body that is an array, or a record place that holds one, is split. With `list`, the place inside each element. */
   readonly record: string
+  /** Where the list of elements stands ('' for the body itself), each of which has the record at `record` beside its own delivery id. */
+  readonly list?: string
   /** The body names the record and nothing else is trusted: it is read from the application (a lightweight message). */
   readonly idOnly: boolean
   /** The sender's id of a delivery, for duplicates; null when it has none. */
@@ -46,6 +107,18 @@ export interface HttpWebhook {
   readonly deleted: { readonly place: HttpPlace; readonly equals: readonly (string | boolean)[] } | null
   /** Status of the acknowledgement. */
   readonly ackStatus: 200 | 202 | 204
+  /** What must stand in the message (the sender's account, for example), or it is refused as not authenticated. */
+  readonly expect?: readonly { readonly place: HttpPlace; readonly equals: ConfigText }[]
+  /** Messages that are acknowledged and not looked at further (pings, events of other kinds). */
+  readonly ignore?: readonly HttpRule[]
+  /** A question by which the sender makes sure that it reaches us: answered at once with what stands at `answer`, as plain text. */
+  readonly challenge?: { readonly when: HttpRule | null; readonly answer: HttpPlace }
+}
+
+/** Holds when the place has one of the texts (or true, or false); with `equals` null when there is anything at all. */
+export interface HttpRule {
+  readonly place: HttpPlace
+  readonly equals: readonly (string | boolean)[] | null
 }
 
 export interface HttpPoll {
@@ -91,6 +164,33 @@ export interface HttpResource {
   readonly replyImage: boolean
   /** Whether a read sees our own earlier write at once (R2). */
   readonly read: 'R2' | 'R1' | 'R0'
+  /** How bodies of requests and replies are written; JSON unless given. */
+  readonly format?: FormatSpec
+  /** Calls of a SOAP service instead of REST. */
+  readonly soap?: HttpSoapService
+}
+
+/** One SOAP service as a target: which call creates, updates, deletes and reads a record. What it has no call for cannot be done. */
+export interface HttpSoapService {
+  readonly version: SoapVersion
+  readonly calls: Readonly<Partial<Record<'create' | 'update' | 'delete' | 'read', HttpSoapCall>>>
+  /** WS-Security user name and password in every request. */
+  readonly usernameToken: { readonly user: ConfigText; readonly password: ConfigText } | null
+}
+
+export interface HttpSoapCall extends SoapCallSpec {
+  /** Element of the request that takes the record; '' when its fields stand in the request itself. */
+  readonly record: string
+  /** Element of the request that takes the native id; null: none is sent (creates). */
+  readonly id: string | null
+  /** Element of the request that takes the version that the write is based on, where the service compares it; null: it does not. */
+  readonly baseVersion: string | null
+  /** Where the record stands in the reply; null: replies carry none. */
+  readonly replyRecord: string | null
+  /** Where the new id stands in the reply, beside the record; null: in the record. */
+  readonly replyId: string | null
+  /** What fault codes of this service mean; what is not named is judged by whose fault it is. */
+  readonly faults: Readonly<Record<string, 'gone' | 'conflict' | 'rejected' | 'retry' | 'unknown'>>
 }
 
 export interface HttpAppOptions {

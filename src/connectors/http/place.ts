@@ -21,9 +21,13 @@ const ownValue = (data: unknown, name: string): unknown =>
     ? (data as Record<string, unknown>)[name]
     : undefined
 
-/** A place in a push. `fromEnvelope` says whether it was found outside the element, and so holds for all elements of an array. */
+/**
+ * A place in a push. `fromEnvelope` says whether it was found outside the element, and so holds for all elements of an array. `isElementFirst`: what the element itself says
+ * goes before what stands around it.
+ */
 export function compilePlace(
   place: HttpPlace,
+  isElementFirst = false,
 ): (
   request: RawRequest,
   body: unknown,
@@ -33,8 +37,13 @@ export function compilePlace(
     const name = place.name.toLowerCase()
     return (request) => ({ value: request.headers[name], fromEnvelope: true })
   }
+  if (place.in === 'query') {
+    return (request) => ({ value: new URLSearchParams(request.query).get(place.name) ?? undefined, fromEnvelope: true })
+  }
   const read = compilePath(place.path)
   return (_request, body, element) => {
+    const own = isElementFirst && element !== body ? read(element) : undefined
+    if (own !== undefined) return { value: own, fromEnvelope: false }
     const value = read(body)
     if (value !== undefined || element === body) return { value, fromEnvelope: element !== body }
     return { value: read(element), fromEnvelope: false }

@@ -3,11 +3,11 @@ import { parseJsonReply } from '../../formats/index.ts'
 import type { Change, ReadImage } from '../../model/change.ts'
 import { asFeedPosition, asNativeId, type FeedPosition, type ObjectId } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
-import type { Accepted, RawRequest, Source } from '../../ports/app.ts'
+import type { Accepted, Listens, RawRequest, Source } from '../../ports/app.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient, HttpReply, HttpResult } from './client.ts'
 import { firstHeader, readCodeOf, replyWords, retryAfterMs, saysMissing } from './errors.ts'
-import { createFactsReader, createIntake } from './intake.ts'
+import { createFactsReader, createIntake, listensOf } from './intake.ts'
 import type { HttpAppOptions, HttpPoll, HttpResource } from './options.ts'
 import { compilePath, idText } from './place.ts'
 import { encodeId } from './target.ts'
@@ -25,6 +25,7 @@ export interface HttpSourceDeps {
 export function createHttpSource(options: HttpAppOptions, deps: HttpSourceDeps): Source {
   const intakes = new Map<string, (request: RawRequest, nowMs: number) => Accepted>()
   const readers = new Map<ObjectId, Reader>()
+  const listens: Listens[] = []
   for (const resource of options.resources) {
     readers.set(resource.object, new Reader(options, resource, deps))
     const { notify } = resource
@@ -35,6 +36,7 @@ export function createHttpSource(options: HttpAppOptions, deps: HttpSourceDeps):
         `${options.app}: two resources listen on ${notify.path}; give each its own path.`,
       )
     intakes.set(notify.path, createIntake(options.app, resource, notify))
+    listens.push(...listensOf(notify))
   }
   const readerOf = (object: string): Reader => {
     const reader = readers.get(object as ObjectId)
@@ -45,7 +47,7 @@ export function createHttpSource(options: HttpAppOptions, deps: HttpSourceDeps):
   const close = deps.release
   return {
     app: options.app,
-    listens: [...intakes.keys()].map((path) => ({ method: 'POST', path })),
+    listens,
     feeds: options.resources.flatMap(({ object, poll }) =>
       poll === null ? [] : [{ feed: object, everyMs: poll.everyMs }],
     ),

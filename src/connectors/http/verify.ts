@@ -1,19 +1,12 @@
 import { type BinaryLike, createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { SyncError } from '../../errors/index.ts'
-import type { RawRequest } from '../../ports/app.ts'
 import type { ConfigText, HttpVerify } from './options.ts'
-import { unixMs } from './place.ts'
-
-/** Throws `intake.unauthenticated` or `intake.stale`. Checks raw bytes; every comparison takes the same time whether its start or its end is wrong. */
-export type Verifier = (request: RawRequest, nowMs: number) => void
+import { resolvedText } from './resolved.ts'
+import { addressVerifier, certificateVerifier } from './verify-peer.ts'
+import { checkAge, unauthenticated as refused, type Verifier } from './verify-refusal.ts'
+import { digestBytes, signatureVerifier } from './verify-signature.ts'
 
 type Hmac = Extract<HttpVerify, { kind: 'hmac' }>
-
-/** Secrets are text by now: whoever compiles the config resolves `env(...)`, so that nothing here reads the environment. */
-export function resolvedText(text: ConfigText, what: string): string {
-  if (typeof text === 'string') return text
-  throw new SyncError('config.invalid', `${what} still names the environment variable ${text.env}: resolve it first.`)
-}
 
 export function createVerifier(verify: HttpVerify, path: string): Verifier {
   const secret = (text: ConfigText): string => {
@@ -35,15 +28,25 @@ export function createVerifier(verify: HttpVerify, path: string): Verifier {
       return credentialVerifier('authorization', 'bearer', secret(verify.token), path)
     case 'api-key':
       return credentialVerifier(verify.header.toLowerCase(), null, secret(verify.value), path)
+    case 'query-key':
+      return queryVerifier(verify.name, secret(verify.value), path)
+    case 'signature': {
+      const publicUrl =
+        verify.publicUrl === null ? null : resolvedText(verify.publicUrl, `the public URL of the webhook ${path}`)
+      return signatureVerifier(verify, secretsOf(verify.secrets.map(secret), path), publicUrl, path)
+    }
+    case 'client-certificate':
+      return certificateVerifier(verify, path)
+    case 'addresses':
+      return addressVerifier(verify.allow, verify.proxies, path)
+    case 'all': {
+      const all = verify.of.map((one) => createVerifier(one, path))
+      return (request, nowMs) => {
+        for (const one of all) one(request, nowMs)
+      }
+    }
   }
 }
-
-const refused = (path: string, why: string): SyncError =>
-  new SyncError(
-    'intake.unauthenticated',
-    `the request to ${path} ${why}. Compare the secret at the sender with the \`verify\` of the webhook, and check that no proxy changes the body.`,
-    { place: { path } },
-  )
 
 /** Hashing both sides makes them equally long, so that the comparison tells nothing of the length either. */
 function credentialVerifier(header: string, scheme: string | null, expected: string, path: string): Verifier {
@@ -62,10 +65,23 @@ function withoutScheme(header: string, scheme: string): string | undefined {
   return fits ? header.slice(scheme.length + 1).trim() : undefined
 }
 
+function queryVerifier(name: string, expected: string, path: string): Verifier {
+  const want = hash('sha256', expected, 'buffer')
+  return (request) => {
+    const given = new URLSearchParams(request.query).getAll(name)
+    if (given.length !== 1) throw refused(path, `has no ${name} in its query, or several`)
+    if (!timingSafeEqual(hash('sha256', given[0] as string, 'buffer'), want))
+      throw refused(path, `has a wrong ${name} in its query`)
+  }
+}
+
+function secretsOf(secrets: readonly string[], path: string): readonly string[] {
+  if (secrets.length > 0) return secrets
+  throw new SyncError('config.invalid', `the webhook ${path} has no secret: give at least one.`)
+}
+
 function hmacVerifier(verify: Hmac, secrets: readonly string[], path: string): Verifier {
-  if (secrets.length === 0)
-    throw new SyncError('config.invalid', `the webhook ${path} has no secret: give at least one.`)
-  const keys = secrets.map((text) => createSecretKey(Buffer.from(text)))
+  const keys = secretsOf(secrets, path).map((text) => createSecretKey(Buffer.from(text)))
   const header = verify.header.toLowerCase()
   return (request, nowMs) => {
     const given = request.headers[header]
@@ -79,7 +95,10 @@ function hmacVerifier(verify: Hmac, secrets: readonly string[], path: string): V
     let right = false
     for (const key of keys) right = timingSafeEqual(mac(verify, key, signedPrefix, request.body), signature) || right
     if (!right) throw refused(path, `has a wrong signature in its ${header} header`)
-    if (verify.timestamp !== null) checkAge(verify.timestamp, stamp ?? '', nowMs, path)
+    if (verify.timestamp === null) return
+    if (!/^\d{1,16}$/.test(stamp ?? ''))
+      throw refused(path, `has no unix time in its ${verify.timestamp.header} header`)
+    checkAge(stamp ?? '', verify.timestamp.toleranceMs, nowMs, path)
   }
 }
 
@@ -89,26 +108,7 @@ function mac(verify: Hmac, key: KeyObject, prefix: string, body: BinaryLike): Bu
   return hmac.update(body).digest()
 }
 
-const DIGEST_BYTES = { sha1: 20, sha256: 32, sha512: 64 } as const
-
 /** undefined unless the header holds exactly one signature of the right length in the right encoding. */
 function signatureBytes(header: string, verify: Hmac): Buffer | undefined {
-  const bytes = DIGEST_BYTES[verify.algorithm]
-  if (header.length > verify.prefix.length + bytes * 2 || !header.startsWith(verify.prefix)) return undefined
-  const text = header.slice(verify.prefix.length)
-  const shape = verify.encoding === 'hex' ? /^[0-9a-fA-F]+$/ : /^[A-Za-z0-9+/]+={0,2}$/
-  if (!shape.test(text)) return undefined
-  const decoded = Buffer.from(text, verify.encoding)
-  return decoded.length === bytes ? decoded : undefined
-}
-
-function checkAge(timestamp: NonNullable<Hmac['timestamp']>, stamp: string, nowMs: number, path: string): void {
-  if (!/^\d{1,16}$/.test(stamp)) throw refused(path, `has no unix time in its ${timestamp.header} header`)
-  const ageMs = nowMs - unixMs(Number(stamp))
-  if (Math.abs(ageMs) <= timestamp.toleranceMs) return
-  throw new SyncError(
-    'intake.stale',
-    `the request to ${path} was signed ${Math.abs(Math.round(ageMs / 1000))} s ${ageMs > 0 ? 'ago' : 'in the future'}, which is outside the tolerated ${timestamp.toleranceMs / 1000} s. Check the clocks of sender and hub.`,
-    { place: { path } },
-  )
+  return header.startsWith(verify.prefix) ? digestBytes(header.slice(verify.prefix.length), verify) : undefined
 }
