@@ -6,7 +6,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env httpStatusOf hubOf instant int64
     integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore prefer readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
   './connectors/http':
-    'allOf apiKey basic bearer createHttpConnector csv etag form fromAddresses github header hmac http httpCapabilities hubspot json multipart mutualTls poll query queryKey salesforce shopify slack soap standardWebhooks stripe text unordered unverified webhook xml',
+    'allOf apiKey basic bearer createHttpConnector csv etag form fromAddresses github header hmac http httpCapabilities hubspot json multipart mutualTls poll query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
   './stores/sqlite': 'SqliteJournal SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',
   './stores/memory': 'MemoryJournal MemoryStore',

@@ -9,6 +9,7 @@ export {
   type SoapOptions,
   soap,
   text,
+  type XmlMappingOptions,
   type XmlOptions,
   xml,
 } from './declare.ts'
@@ -25,8 +26,9 @@ export {
 export { jsonFormat, parseJson, parseJsonReply, writeJson } from './json.ts'
 export { type MediaType, negotiate, parseMediaType } from './media-type.ts'
 export { problemJson, problemOf } from './refuse.ts'
+export { compileReply, type ReplyReader } from './reply.ts'
 export { schemaMapping } from './schema.ts'
-export { type SoapCallFormat, type SoapCallSpec, soapAck, soapCallFormat } from './soap.ts'
+export { type SoapCallFormat, type SoapCallSpec, soapAck, soapCallFormat, usernameToken } from './soap.ts'
 export type { SoapVersion } from './soap-envelope.ts'
 export { type ReceivedFault, soapFault } from './soap-fault.ts'
 export type {

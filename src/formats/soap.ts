@@ -19,6 +19,7 @@ import {
   shape,
   soapContentType,
   versionOfType,
+  xmlText,
 } from './soap-envelope.ts'
 import { type ReceivedFault, readFault, soapFault } from './soap-fault.ts'
 import type { SoapSpec } from './spec.ts'
@@ -125,3 +126,10 @@ export function soapCallFormat(spec: SoapCallSpec): SoapCallFormat {
     },
   }
 }
+
+const WSSE = 'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd'
+const PASSWORD_TEXT = 'http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText'
+
+/** The WS-Security header block with a user name and a password in plain text: for connections that are encrypted. */
+export const usernameToken = (user: string, password: string): string =>
+  `<wsse:Security xmlns:wsse="${WSSE}" soap:mustUnderstand="1"><wsse:UsernameToken><wsse:Username>${xmlText(user)}</wsse:Username><wsse:Password Type="${PASSWORD_TEXT}">${xmlText(password)}</wsse:Password></wsse:UsernameToken></wsse:Security>`

@@ -11,11 +11,20 @@ import {
 } from '../../config/mapping.ts'
 import { checkKeys, checkNativeName, isPlainObject, refuse, refuseUnknown } from '../../config/refuse.ts'
 import { nativeKindOf, nativeNames } from '../../config/row.ts'
+import type { FormatSpec } from '../../formats/index.ts'
 import type { Capabilities } from '../../model/capabilities.ts'
 import { type AppId, asObjectId } from '../../model/ids.ts'
 import { httpCapabilities } from './capabilities.ts'
 import { checkText, oneOf, positive } from './config-checks.ts'
-import type { ConfigText, HttpAppOptions, HttpAuth, HttpPoll, HttpResource, HttpWebhook } from './options.ts'
+import type {
+  ConfigText,
+  HttpAppOptions,
+  HttpAuth,
+  HttpPoll,
+  HttpResource,
+  HttpSoapService,
+  HttpWebhook,
+} from './options.ts'
 
 /** How an HTTP application is described in a config. Everything here becomes plain data (`HttpAppOptions`). */
 
@@ -75,6 +84,12 @@ export interface ResourceOptions<Name extends string = string> {
   readonly poll?: PollOptions
   /** Replies to writes do not carry the record. */
   readonly replyImage?: boolean
+  /** How bodies of requests and replies are written: `xml({ ... })`, `form()`, ...; JSON unless given. */
+  readonly format?: FormatSpec
+  /** How replies are written, where that differs: a form is answered in JSON unless given. */
+  readonly replyFormat?: FormatSpec
+  /** The calls of a SOAP service, instead of REST. Whole records are written unless `updateMethod` says 'patch'. */
+  readonly soap?: HttpSoapService
   /** R2: a read sees an own earlier write at once; R1: only after a while; R0: records cannot be read. */
   readonly read?: 'R2' | 'R1' | 'R0'
   /** The name of the object in the cross-reference; the path without its slashes unless given. */
@@ -91,6 +106,9 @@ const RESOURCE_KEYS = [
   'notify',
   'poll',
   'replyImage',
+  'format',
+  'replyFormat',
+  'soap',
   'read',
   'object',
 ] as const satisfies readonly (keyof ResourceOptions)[]
@@ -197,6 +215,8 @@ function readResource(where: string, spec: BindingSpec): HttpResource {
       "Name it: version: 'rev', or version: etag().",
     )
   }
+  const { soap } = given
+  if (soap !== undefined) checkSoap(where, given, soap)
   return {
     object: spec.object,
     path: given.path,
@@ -205,14 +225,34 @@ function readResource(where: string, spec: BindingSpec): HttpResource {
     version,
     externalId: readExternalId(given.externalId, field),
     updatedAt: given.updatedAt === undefined ? null : field('updatedAt', given.updatedAt),
-    updateMethod: oneOf(`${where}.updateMethod`, given.updateMethod, ['patch', 'put']),
+    updateMethod: oneOf(`${where}.updateMethod`, given.updateMethod ?? (soap === undefined ? 'patch' : 'put'), [
+      'patch',
+      'put',
+    ]),
     conditional,
     idempotency: oneOf(`${where}.idempotency`, given.idempotency, ['none', 'create', 'all']),
     notify: given.notify ?? null,
     poll: given.poll === undefined ? null : readPoll(`${where}.poll`, given.path, given.poll),
     replyImage: given.replyImage ?? true,
-    read: oneOf(`${where}.read`, given.read, ['R2', 'R1', 'R0']),
+    read: oneOf(`${where}.read`, given.read ?? (soap !== undefined && soap.calls.read === undefined ? 'R0' : 'R2'), [
+      'R2',
+      'R1',
+      'R0',
+    ]),
+    ...(given.format === undefined ? {} : { format: given.format }),
+    ...(given.replyFormat === undefined ? {} : { replyFormat: given.replyFormat }),
+    ...(soap === undefined ? {} : { soap }),
   }
+}
+
+/** What a SOAP service cannot do is said at start, not at the first write. */
+function checkSoap(where: string, given: NativeOptions, soap: HttpSoapService): void {
+  if (given.format !== undefined || given.replyFormat !== undefined || given.poll !== undefined)
+    refuse(`${where}.soap`, 'a SOAP service has no format or poll beside its calls', 'Leave them out.')
+  if (given.conditional === true && soap.calls.update !== undefined && soap.calls.update.baseVersion === null)
+    refuse(`${where}.conditional`, 'the call that updates takes no version', "Give it baseVersion: 'version'.")
+  if (given.read !== undefined && given.read !== 'R0' && soap.calls.read === undefined)
+    refuse(`${where}.read`, 'no call reads a record', 'Give soapService({ read: soapCall({ ... }) }).')
 }
 
 type Field = (name: string, key: string) => string

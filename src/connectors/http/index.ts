@@ -24,6 +24,7 @@ export {
   stripe,
   type TimedSenderOptions,
 } from './config-senders.ts'
+export { type SoapCallOptions, type SoapServiceOptions, soapCall, soapService } from './config-soap.ts'
 export {
   allOf,
   apiKey,

@@ -166,6 +166,8 @@ export interface HttpResource {
   readonly read: 'R2' | 'R1' | 'R0'
   /** How bodies of requests and replies are written; JSON unless given. */
   readonly format?: FormatSpec
+  /** How replies are written, where that differs. */
+  readonly replyFormat?: FormatSpec
   /** Calls of a SOAP service instead of REST. */
   readonly soap?: HttpSoapService
 }

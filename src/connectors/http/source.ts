@@ -1,5 +1,5 @@
 import { SyncError } from '../../errors/index.ts'
-import { parseJsonReply } from '../../formats/index.ts'
+import { compileReply, type ReplyReader } from '../../formats/index.ts'
 import type { Change, ReadImage } from '../../model/change.ts'
 import { asFeedPosition, asNativeId, type FeedPosition, type ObjectId } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
@@ -10,6 +10,8 @@ import { firstHeader, readCodeOf, replyWords, retryAfterMs, saysMissing } from '
 import { createFactsReader, createIntake, listensOf } from './intake.ts'
 import type { HttpAppOptions, HttpPoll, HttpResource } from './options.ts'
 import { compilePath, idText } from './place.ts'
+import { replySpecOf, withAccept } from './reply-format.ts'
+import { SoapCaller } from './soap-caller.ts'
 import { encodeId } from './target.ts'
 
 export interface HttpSourceDeps {
@@ -84,6 +86,9 @@ class Reader {
   readonly #deps: HttpSourceDeps
   readonly #idOf
   readonly #factsOf
+  readonly #headers: readonly string[]
+  readonly #readReply: ReplyReader
+  readonly #soap: SoapCaller | null
 
   constructor(options: HttpAppOptions, resource: HttpResource, deps: HttpSourceDeps) {
     this.#options = options
@@ -91,11 +96,15 @@ class Reader {
     this.#deps = deps
     this.#idOf = compilePath(resource.id)
     this.#factsOf = createFactsReader(resource)
+    this.#headers = withAccept(deps.headers, resource)
+    this.#readReply = compileReply(replySpecOf(resource))
+    this.#soap = resource.soap === undefined ? null : new SoapCaller(options, resource, resource.soap, deps)
   }
 
   async record(nativeId: string, signal: AbortSignal): Promise<ReadImage> {
     const base = { app: this.#options.app, object: this.#resource.object, nativeId: asNativeId(nativeId) }
     try {
+      if (this.#soap !== null) return await this.#soapRecord(this.#soap, base, signal)
       const result = await this.#get(`${this.#resource.path}/${encodeId(nativeId)}`, signal)
       if (result.ended === 'reply' && saysMissing(result.status)) return { ...base, result: 'missing' }
       const record = this.#success(result)
@@ -106,6 +115,18 @@ class Reader {
     } catch (error) {
       return { ...base, ...failed(error) }
     }
+  }
+
+  async #soapRecord(
+    soap: SoapCaller,
+    base: Pick<ReadImage, 'app' | 'object' | 'nativeId'>,
+    signal: AbortSignal,
+  ): Promise<ReadImage> {
+    const record = await soap.record(base.nativeId, signal)
+    if (record === null) return { ...base, result: 'missing' }
+    const found = idText(this.#idOf(record), this.#resource.idType)
+    if (found !== undefined && found !== base.nativeId) throw this.#failure(`the reply holds another record (${found})`)
+    return { ...base, result: 'found', record, ...this.#factsOf(record, undefined) }
   }
 
   /**
@@ -198,7 +219,7 @@ class Reader {
   }
 
   #get(path: string, signal: AbortSignal): Promise<HttpResult> {
-    const headers = [...this.#deps.headers]
+    const headers = [...this.#headers]
     return this.#deps.client.send(
       { method: 'GET', path: this.#deps.basePath + path, headers, body: null },
       this.#options.requestTimeoutMs,
@@ -212,9 +233,12 @@ class Reader {
     if (result.status < 200 || result.status >= 300) throw this.#refusal(result)
     if (result.body === null) throw this.#failure(`the reply (${result.status}) is empty`)
     try {
-      return { data: parseJsonReply(result.body), etag: firstHeader(result.headers, 'etag') }
+      return {
+        data: this.#readReply(result.body, { 'content-type': firstHeader(result.headers, 'content-type') }),
+        etag: firstHeader(result.headers, 'etag'),
+      }
     } catch (cause) {
-      throw this.#failure(`the reply (${result.status}) is not JSON`, cause)
+      throw this.#failure(`the reply (${result.status}) cannot be read`, cause)
     }
   }
 

@@ -1,4 +1,4 @@
-import { parseJsonReply, writeJson } from '../../formats/index.ts'
+import { compileFormat, compileReply, type ReplyReader, writeJson } from '../../formats/index.ts'
 import type { Outcome } from '../../model/change.ts'
 import { asNativeId, asToken, type NativeId, type ObjectId, type Token } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
@@ -8,6 +8,8 @@ import type { HttpClient, HttpReply, HttpRequest } from './client.ts'
 import { firstHeader, replyWords, retryAfterMs, rulingOfFailure, rulingOfStatus } from './errors.ts'
 import type { HttpAppOptions, HttpResource } from './options.ts'
 import { compilePath, etagText, idText, type Read, tokenText } from './place.ts'
+import { replySpecOf, withAccept } from './reply-format.ts'
+import { placed, SoapCaller } from './soap-caller.ts'
 
 export interface HttpTargetDeps {
   readonly client: HttpClient
@@ -23,8 +25,13 @@ export interface HttpTargetDeps {
 
 /** REST out: create is POST on the collection, update PATCH or PUT on the record, delete DELETE. One try; trying again is the engine's. */
 export function createHttpTarget(options: HttpAppOptions, deps: HttpTargetDeps): Target {
-  const writers = new Map<ObjectId, Writer>()
-  for (const resource of options.resources) writers.set(resource.object, new Writer(options, resource, deps))
+  const writers = new Map<ObjectId, Pick<Writer, 'write'>>()
+  for (const resource of options.resources) {
+    const { soap } = resource
+    const writer =
+      soap === undefined ? new Writer(options, resource, deps) : new SoapCaller(options, resource, soap, deps)
+    writers.set(resource.object, writer)
+  }
   const writeOne = (op: WriteOp, deadlineMs: number, signal: AbortSignal): Promise<Outcome> | Outcome => {
     const writer = writers.get(op.object)
     if (writer !== undefined) return writer.write(op, deadlineMs, signal)
@@ -58,6 +65,8 @@ class Writer {
   readonly #idempotencyHeader: string
   readonly #idOf: Read
   readonly #versionOf: Read | null
+  readonly #encode: (value: NativeData) => string
+  readonly #readReply: ReplyReader
   #warned = false
 
   constructor(options: HttpAppOptions, resource: HttpResource, deps: HttpTargetDeps) {
@@ -65,8 +74,16 @@ class Writer {
     this.#resource = resource
     this.#deps = deps
     this.#collection = deps.basePath + resource.path
-    this.#bareHeaders = deps.headers
-    this.#bodyHeaders = [...deps.headers, 'content-type', 'application/json']
+    this.#bareHeaders = withAccept(deps.headers, resource)
+    this.#readReply = compileReply(replySpecOf(resource))
+    if (resource.format === undefined || resource.format.kind === 'json') {
+      this.#encode = writeJson
+      this.#bodyHeaders = [...this.#bareHeaders, 'content-type', 'application/json']
+    } else {
+      const format = compileFormat(resource.format)
+      this.#encode = (value) => format.encode(value).body
+      this.#bodyHeaders = [...this.#bareHeaders, 'content-type', format.contentType]
+    }
     this.#idempotencyHeader = options.idempotencyHeader.toLowerCase()
     this.#idOf = compilePath(resource.id)
     this.#versionOf = resource.version?.in === 'field' ? compilePath(resource.version.field) : null
@@ -92,19 +109,20 @@ class Writer {
     const headers = [...(op.kind === 'delete' ? this.#bareHeaders : this.#bodyHeaders)]
     if (conditional && op.baseToken !== null && !isCreate) headers.push('if-match', `"${headerSafe(op.baseToken)}"`)
     if (idempotency === 'all' || (idempotency === 'create' && isCreate)) headers.push(this.#idempotencyHeader, op.op)
-    if (isCreate) return { method: 'POST', path: this.#collection, headers, body: writeJson(this.#withExternalId(op)) }
+    if (isCreate)
+      return { method: 'POST', path: this.#collection, headers, body: this.#encode(this.#withExternalId(op)) }
     const path = `${this.#collection}/${encodeId(op.nativeId)}`
     if (op.kind === 'delete') return { method: 'DELETE', path, headers, body: null }
     return updateMethod === 'put'
-      ? { method: 'PUT', path, headers, body: writeJson(this.#withExternalId(op)) }
-      : { method: 'PATCH', path, headers, body: writeJson(op.patch) }
+      ? { method: 'PUT', path, headers, body: this.#encode(this.#withExternalId(op)) }
+      : { method: 'PATCH', path, headers, body: this.#encode(op.patch) }
   }
 
   /** The whole record, and the correlation id where the application keeps one: a PUT without it would take it away. */
   #withExternalId(op: WriteOp): NativeRecord {
     const whole = op.kind === 'create' ? { ...op.full, ...op.patch } : op.full
     const { externalId } = this.#resource
-    return externalId === null ? whole : withValue(whole, externalId.field.split('.'), op.correlationId)
+    return externalId === null ? whole : placed(whole, externalId.field, op.correlationId)
   }
 
   #outcomeOfReply(op: WriteOp, reply: HttpReply): Outcome {
@@ -124,7 +142,7 @@ class Writer {
     const isCreate = op.kind === 'create'
     let record: NativeRecord | undefined
     if (reply.body !== null && (isCreate || replyImage || this.#versionOf !== null)) {
-      const data = parsedOrUndefined(reply.body)
+      const data = parsedOrUndefined(this.#readReply, reply)
       if (data === undefined) return this.#unreadable(op, reply)
       if (isRecord(data)) record = data
     }
@@ -147,9 +165,9 @@ class Writer {
     return { handling: 'park', code: 'target.reply-invalid', message }
   }
 
-  /** A success in words that are not JSON: a login page or a proxy says 200 too, so the write may not have happened. */
+  /** A success in words that cannot be read: a login page or a proxy says 200 too, so the write may not have happened. */
   #unreadable(op: WriteOp, reply: HttpReply): Outcome {
-    const message = `${this.#name(op)}: the application answered ${reply.status} with a body that is not JSON: ${replyWords(reply.body)}`
+    const message = `${this.#name(op)}: the application answered ${reply.status} with a body that cannot be read: ${replyWords(reply.body)}`
     return { op: op.op, result: 'unknown', code: 'target.reply-invalid', message }
   }
 
@@ -190,9 +208,10 @@ class Writer {
 const isRecord = (data: NativeData): data is NativeRecord =>
   typeof data === 'object' && data !== null && !Array.isArray(data)
 
-function parsedOrUndefined(body: Buffer): NativeData | undefined {
+function parsedOrUndefined(read: ReplyReader, reply: HttpReply): NativeData | undefined {
+  if (reply.body === null) return undefined
   try {
-    return parseJsonReply(body)
+    return read(reply.body, { 'content-type': firstHeader(reply.headers, 'content-type') })
   } catch {
     return undefined
   }
@@ -218,11 +237,4 @@ function lastSegment(location: string | undefined): string | undefined {
   } catch {
     return undefined
   }
-}
-
-function withValue(record: NativeRecord, steps: readonly string[], value: NativeData): NativeRecord {
-  const [step, ...rest] = steps as [string, ...string[]]
-  if (rest.length === 0) return { ...record, [step]: value }
-  const inner = record[step]
-  return { ...record, [step]: withValue(inner !== undefined && isRecord(inner) ? inner : {}, rest, value) }
 }
