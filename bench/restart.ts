@@ -181,6 +181,8 @@ const laneOf = (app: AppId, n: number, sent: Lane['sent']): Lane => ({
   image: { ...sent, credit: 12_345 },
   sent,
   token: asToken('1'),
+  basis: asJournalPosition(1),
+  byChance: [],
   intent: null,
   overlays: [],
   reading: null,

@@ -1,3 +1,4 @@
+import { advanceBasis } from '../model/basis.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
@@ -45,7 +46,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (lane.reading !== null) return { lane, next: 'read' }
   const kind = lane.detached ? null : kindOf(record, lane, binding)
   const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, lane, kind === 'create')
-  if (kind === null || need === null) return { lane: inStep(lane), next: 'idle' }
+  if (kind === null || need === null) return rest(record, lane, binding, context)
   const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
   if (lane.park !== null && lane.waitsFor === null && lane.park.headSeq >= record.headSeq)
     return { lane: settled, next: 'idle' }
@@ -70,7 +71,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   }
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
   if (kind === 'update' && holdsAlready(lane.image, native))
-    return { lane: { ...inStep(lane), sent: applySent(lane.sent, need.patch) }, next: 'idle' }
+    return rest(record, { ...lane, sent: applySent(lane.sent, need.patch) }, binding, context)
   return start(settled, binding, context, kind, need, native, record)
 }
 
@@ -95,6 +96,18 @@ function parkLostCreate(
 /** Neither an idempotency key nor a search by correlation id: a create in doubt cannot be resolved by asking. */
 export const isLostWhenUnknown = (binding: BindingModel): boolean =>
   binding.capabilities.idempotency === 'none' && binding.capabilities.create === 'K0'
+
+/**
+ * Nothing is needed. Where the head went away from what the application holds and came back, nobody has told the application, and nothing was written that would prove that its users
+ * still had that value; the record is read once, so that their next change does not count as made without knowing of ours.
+ */
+function rest(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
+  const settled = inStep(lane.exists === true ? advanceBasis(record, lane, null) : lane)
+  if (settled.byChance.length === 0 || record.deleted || lane.detached || binding.capabilities.read !== 'R2')
+    return { lane: settled, next: 'idle' }
+  const reading = { why: 'verify' as const, afterSeq: context.seq, notBeforeMs: 0, tries: 0, headSeq: record.headSeq }
+  return { lane: { ...settled, reading }, next: 'read' }
+}
 
 /** Nothing is needed, so nothing is waited for, tried again or set aside. */
 function inStep(lane: Lane): Lane {
@@ -141,7 +154,10 @@ function start(
   if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, nowMs) && !context.isDue)
     return { lane, next: 'waiting' }
   if (kind !== 'create' && !context.fresh && (isBlind(binding) || lacksToken(lane, binding))) {
-    return { lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0 } }, next: 'read' }
+    return {
+      lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0, headSeq: record.headSeq } },
+      next: 'read',
+    }
   }
   if (!context.takeSlot(lane.app)) return { lane, next: 'behind' }
   const intent: Intent = {
@@ -159,6 +175,7 @@ function start(
     root: need.root,
     hops: need.hops,
     mappingVersion: record.mappingVersion,
+    headSeq: record.headSeq,
   }
   return { lane: { ...lane, intent, nextOp: lane.nextOp + 1, park: null }, next: 'intent' }
 }

@@ -209,6 +209,20 @@ describe('the outcome of a write, for every result, kind and combination of capa
     ).toEqual([])
   })
 
+  test('that is refused while an earlier try may still be applied stays in doubt until the fence', () => {
+    const intent = intentOf({ kind: 'create', state: 'unknown', tries: 1, doubtUntilMs: 14_000 })
+    const refusal: Outcome = { op, result: 'refused', handling: 'park', code: 'target.duplicate' }
+    const early = settleOutcome(record, laneOf({ intent }), intent, bindingOf(), refusal, context)
+    expect([early.verdict, early.lane.intent?.state, early.lane.intent?.notBeforeMs, early.lane.park]).toEqual([
+      'unknown',
+      'unknown',
+      14_000,
+      null,
+    ])
+    const late = settleOutcome(record, laneOf({ intent }), intent, bindingOf(), refusal, { ...context, nowMs: 14_001 })
+    expect([late.verdict, late.lane.intent]).toEqual(['parked', null])
+  })
+
   test('"gone" is confirmed by a read before it counts as a deletion', () => {
     const holds = ({ intent, outcome }: Case) => outcome.result === 'gone' && intent.kind === 'update'
     expect(
@@ -386,20 +400,20 @@ test('a read that failed is tried again, within 30 s unless tried for the first 
 
 describe('a refusal of a value that the head has left meanwhile', () => {
   const refusal: Outcome = { op, result: 'refused', handling: 'park', code: 'target.rejected', message: 'no' }
-  const lane = laneOf({ intent: intentOf({ patch: { email: 'a' }, native: { n_email: 'a' } }) })
-  const laneAfter = (email: string): Lane => {
-    const moved = recordOf({ head: headOf({ email, phone: 'p' }), headSeq: asJournalPosition(9) })
-    return settleOutcome(moved, lane, lane.intent as Intent, bindingOf(crm, {}), refusal, context).lane
+  const laneAfter = (headSeq: number): Lane => {
+    const intent = intentOf({ patch: { email: 'a' }, native: { n_email: 'a' }, headSeq: asJournalPosition(headSeq) })
+    const moved = recordOf({ head: headOf({ email: 'b', phone: 'p' }), headSeq: asJournalPosition(9) })
+    return settleOutcome(moved, laneOf({ intent }), intent, bindingOf(crm, {}), refusal, context).lane
   }
 
   test('leaves the newer head its own attempt', () => {
-    expect(laneAfter('b').park?.headSeq).toBe(8)
-    expect(laneAfter('a').park?.headSeq).toBe(9)
+    expect(laneAfter(8).park?.headSeq).toBe(8)
+    expect(laneAfter(9).park?.headSeq).toBe(9)
   })
 
   test('ends the read that a restart had wanted, so that nothing is looked for in vain', () => {
     const reading = { why: 'unknown', afterSeq: context.seq, notBeforeMs: 0, tries: 0 } as const
-    const doubtful = { ...lane, intent: intentOf({ state: 'unknown' }), reading }
+    const doubtful = { ...laneOf(), intent: intentOf({ state: 'unknown' }), reading }
     const settled = settleOutcome(record, doubtful, doubtful.intent, bindingOf(crm, {}), refusal, context)
     expect(settled.lane.reading).toBeNull()
   })

@@ -1,6 +1,7 @@
+import { advanceBasis, heldAt } from '../model/basis.ts'
 import type { Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { asJournalPosition, type JournalPosition, type NativeId, type Token } from '../model/ids.ts'
+import type { JournalPosition, NativeId, Token } from '../model/ids.ts'
 import {
   type Intent,
   type Lane,
@@ -9,8 +10,8 @@ import {
   type RecordState,
   type VerdictName,
 } from '../model/record.ts'
-import { type Fields, type Image, type NativeRecord, type Path, type Value, valuesEqual } from '../model/value.ts'
-import { retryDelayMs } from './backoff.ts'
+import type { Fields, Image, NativeRecord, Path, Value } from '../model/value.ts'
+import { isPausing, retryDelayMs } from './backoff.ts'
 import { applySent, isBlind } from './plan.ts'
 
 export interface SettleContext {
@@ -50,7 +51,7 @@ export function settleOutcome(
     case 'gone':
       return gone(record, lane, intent, outcome, context)
     case 'refused':
-      return refused(record, lane, intent, outcome, context)
+      return refused(lane, intent, outcome, context)
     case 'unknown':
       return unknown(
         record,
@@ -84,7 +85,7 @@ function applied(
       text: message,
     }
   }
-  const after = holding(lane, intent, binding, nativeId, outcome.token ?? null, context)
+  const after = holding(record, lane, intent, binding, nativeId, outcome.token ?? null, context)
   const linked = intent.kind === 'create' ? { linked: nativeId } : {}
   const text = `${intent.kind}d in ${lane.app} by ${intent.op}${outcome.token === undefined ? '' : `, version ${outcome.token}`}`
   if (outcome.record !== undefined) {
@@ -107,6 +108,7 @@ function applied(
 
 /** The lane once the application is known to hold a patch of ours. */
 export function holding(
+  record: RecordState,
   lane: Lane,
   intent: Intent,
   binding: BindingModel,
@@ -123,17 +125,18 @@ export function holding(
     root: intent.root,
     hops: intent.hops,
   }
-  return {
+  const held: Lane = {
     ...lane,
     nativeId,
     exists: true,
     image: afterPatch(binding, intent.kind === 'create' ? {} : lane.image, intent.native),
     sent: applySent(intent.kind === 'create' ? {} : lane.sent, intent.patch),
-    token: token ?? (intent.kind === 'create' ? null : lane.token),
+    token: token ?? (intent.kind === 'create' || binding.capabilities.token === 'T1' ? null : lane.token),
     own: [own, ...lane.own].slice(0, OWN_WRITES_MAX),
     readSeq: context.seq,
     knownAtMs: context.nowMs,
   }
+  return advanceBasis(record, held, heldAt(intent.headSeq))
 }
 
 /** An image after our patch: elements that the patch takes out go with their fields; other elements of a touched part stay. */
@@ -200,20 +203,15 @@ function gone(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome,
   }
 }
 
-function refused(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome, context: SettleContext): Settled {
+function refused(lane: Lane, intent: Intent, outcome: Outcome, context: SettleContext): Settled {
   const code = outcome.code ?? 'target.rejected'
   const message = outcome.message ?? 'refused'
+  if (outcome.handling === 'park' && isInDoubt(intent, context)) return stillInDoubt(lane, intent, message, context)
   if (outcome.handling === 'park') {
     const text = `${lane.app} refused ${intent.op}: ${message}`
     return {
-      // After a restart a read was already wanted, to find out what is known now.
-      lane: parked(
-        { ...lane, intent: null, retry: null, reading: null },
-        code,
-        text,
-        headThatFailed(record, intent),
-        context,
-      ),
+      // After a restart a read was already wanted, to find out what is known now. A head that has moved on while the write was under way has not had its attempt yet.
+      lane: parked({ ...lane, intent: null, retry: null, reading: null }, code, text, intent.headSeq, context),
       verdict: 'parked',
       text,
     }
@@ -221,10 +219,18 @@ function refused(record: RecordState, lane: Lane, intent: Intent, outcome: Outco
   return retryLater(lane, intent, code, message, outcome.retryAfterMs, context)
 }
 
-/** The head that was refused. When it has moved on while the write was under way, the newer one has not had its attempt yet. */
-function headThatFailed(record: RecordState, intent: Intent): JournalPosition {
-  const isOld = Object.keys(intent.patch).some((path) => !valuesEqual(record.head[path]?.value, intent.patch[path]))
-  return isOld ? asJournalPosition(record.headSeq - 1) : record.headSeq
+/** An earlier try of the write may still be applied: this one was refused, that one was not. */
+const isInDoubt = (intent: Intent, context: SettleContext): boolean =>
+  intent.doubtUntilMs !== undefined && isPausing(intent.doubtUntilMs, context.nowMs)
+
+/** The refusal of a later try says nothing of an earlier one: the write stays in doubt until the fence, and is then asked for once more. */
+function stillInDoubt(lane: Lane, intent: Intent, message: string, context: SettleContext): Settled {
+  const notBeforeMs = intent.doubtUntilMs ?? context.nowMs
+  return {
+    lane: { ...lane, intent: { ...intent, state: 'unknown', tries: intent.tries + 1, notBeforeMs } },
+    verdict: 'unknown',
+    text: `${message}; but an earlier try of ${intent.op} may still be applied for ${notBeforeMs - context.nowMs} ms`,
+  }
 }
 
 /** Certainly not applied: planned again from the newest head after a pause. A write that was in doubt before stays in doubt. */
@@ -283,6 +289,7 @@ export function unknown(
     state: 'unknown',
     tries: intent.tries + 1,
     notBeforeMs: context.nowMs + delayMs,
+    doubtUntilMs: context.nowMs + fenceMs,
   }
   const resend = (): Settled => ({
     lane: { ...lane, intent: doubtful },

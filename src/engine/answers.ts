@@ -76,7 +76,11 @@ export class Answers {
     const binding = work?.entity.bindings.get(input.read.app)
     if (work === undefined || binding === undefined) return
     // The create was settled by something else meanwhile: what the search did not find says nothing of the record that is linked now.
-    if (work.lane(binding).intent?.kind !== 'create') return
+    const lane = work.lane(binding)
+    if (lane.intent?.kind !== 'create') {
+      if (lane.nativeId === null && lane.reading !== null) work.setLane({ ...lane, reading: null })
+      return
+    }
     const found = input.read.result === 'found' ? prepareFor(this.#turn.engine.model, binding, entry) : null
     const place: At = { seq: entry.seq, atMs: entry.atMs }
     const take = (image: Prepared['image']): void => {

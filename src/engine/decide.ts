@@ -47,7 +47,7 @@ export function observe(work: RecordWork, binding: BindingModel, seen: Observati
   }
   const subtracted =
     own !== undefined && order === 'same'
-      ? { how: 'exact' as const, patch: unseenPatch(lane), native: {}, origin: own }
+      ? { how: 'exact' as const, patch: unseenPatch(lane), native: {}, origin: own, headSeq: null }
       : unseenRendition(lane)
   const marked = { ...lane, own: renditionsSeen(lane.own) }
   foldInto(work, binding, marked, seen.image, seen, subtracted, references, own)
@@ -65,7 +65,7 @@ function ownWriteOf(lane: Lane, token: Token | undefined): OwnWrite | undefined 
 function unseenRendition(lane: Lane): OwnWriteSeen | null {
   const last = lane.own[0]
   if (last === undefined || last.renditionSeen || (last.token !== null && last.token !== lane.token)) return null
-  return { how: 'included', patch: unseenPatch(lane), native: lane.image, origin: null }
+  return { how: 'included', patch: unseenPatch(lane), native: lane.image, origin: null, headSeq: null }
 }
 
 /** What we wrote since the application's own form was last seen: each write stands on the one before it, so their paths add up. */
@@ -302,6 +302,7 @@ function takeSettled(
         patch: { ...unseenPatch(settled.lane), ...intent.patch },
         native: intent.native,
         origin: blind ? null : intent,
+        headSeq: null,
       }
       const lane = { ...settled.lane, own: renditionsSeen(settled.lane.own) }
       const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token, sourceTimeMs: undefined, isRead: true }

@@ -3,6 +3,7 @@ import { withoutSwings } from '../merge/oscillation.ts'
 import { contestedValues, without } from '../merge/set-aside.ts'
 import type { OperatorAction } from '../model/change.ts'
 import type { AppId } from '../model/ids.ts'
+import { nextHeadSeq } from '../model/record.ts'
 import { type Value, valuesEqual } from '../model/value.ts'
 import type { At, RecordWork } from './record-work.ts'
 
@@ -51,11 +52,12 @@ export function resolveField(work: RecordWork, { path, choice }: Resolve, at: At
       atMs: at.atMs,
     })
   }
-  const origin = { seq: at.seq, app: by, timeMs: at.atMs, root: at.seq, hops: 0 }
+  const headSeq = nextHeadSeq(state, at.seq)
+  const origin = { seq: headSeq, app: by, timeMs: at.atMs, root: at.seq, hops: 0 }
   work.state = {
     ...state,
     head: { ...state.head, [path]: { value, origin } },
-    headSeq: at.seq,
+    headSeq,
     parkedPaths: without(state.parkedPaths, path),
   }
   for (const lane of Object.values(work.state.lanes)) work.setLane(withoutSwings(lane, path))

@@ -2,6 +2,7 @@ import { retryDelayMs } from '../deliver/backoff.ts'
 import { holding, readFailed, type SettleContext, unknown } from '../deliver/settle.ts'
 import type { OwnWriteSeen } from '../merge/fold.ts'
 import type { References } from '../merge/references.ts'
+import { advanceBasis, heldAt } from '../model/basis.ts'
 import type { ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import type { JournalPosition, NativeId } from '../model/ids.ts'
@@ -55,6 +56,8 @@ export function takeRead(
   }
   if (answered) work.setLane({ ...lane, reading: null })
   if (lane.exists !== false || image !== null) observe(work, binding, seen, references)
+  if (answered && image !== null && reading.headSeq !== undefined)
+    work.setLane(advanceBasis(work.state, work.lane(binding), heldAt(reading.headSeq)))
   if (reading?.why === 'conflict' && seen.token !== undefined && seen.token === lane.token)
     refusedWithoutReason(work, binding, at, jitter)
   return {}
@@ -134,7 +137,8 @@ function resolveByRead(
     intent.state === 'readback' ? `${intent.op} read back` : `${intent.op} decided by what ${lane.app} holds now`,
     { op: intent.op },
   )
-  const own: OwnWriteSeen = { how: 'included', patch: intent.patch, native: intent.native, origin: intent }
+  const { patch, native, headSeq } = intent
+  const own: OwnWriteSeen = { how: 'included', patch, native, origin: intent, headSeq }
   foldInto(work, binding, idle, seen.image ?? {}, { ...seen, isRead: true }, own, references, undefined)
   const written = binding.capabilities.token === 'T0' ? heard : seen.token !== lane.token
   if (written && intent.state === 'unknown') keepPossibleReverts(work, intent, lane, seen)
@@ -177,7 +181,7 @@ export function adoptCreate(
   references: References,
 ): Consequences {
   const context: SettleContext = { nowMs: seen.atMs, seq: seen.seq, jitter: 0 }
-  const held = holding(lane, intent, binding, nativeId, null, context)
+  const held = holding(work.state, lane, intent, binding, nativeId, null, context)
   const closed: Lane = {
     ...held,
     intent: null,
@@ -188,7 +192,8 @@ export function adoptCreate(
   }
   if (seen.image === null) work.setLane(closed)
   else {
-    const own: OwnWriteSeen = { how: 'included', patch: intent.patch, native: intent.native, origin: intent }
+    const { patch, native } = intent
+    const own: OwnWriteSeen = { how: 'included', patch, native, origin: intent, headSeq: null }
     foldInto(work, binding, closed, seen.image, seen, own, references, undefined)
   }
   work.say(seen, lane.app, 'linked', `${lane.app}:${nativeId} is what ${intent.op} created`, { op: intent.op })

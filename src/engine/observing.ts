@@ -183,7 +183,7 @@ export class Observing {
       return this.#turn.done(prepared)
     }
     const reading = lane.reading ?? { why: 'hint' as const, afterSeq: prepared.seq, notBeforeMs: 0, tries: 0 }
-    work.setLane({ ...lane, reading: { ...reading, afterSeq: prepared.seq } })
+    work.setLane({ ...lane, reading: { ...reading, afterSeq: prepared.seq, headSeq: work.state.headSeq } })
     if (lane.reading === null)
       work.say(prepared, lane.app, 'hint', `${lane.app} says that something changed; it is read`)
     this.#turn.done(prepared)

@@ -97,6 +97,8 @@ export function emptyLane(binding: BindingModel): Lane {
     image: {},
     sent: {},
     token: null,
+    basis: NO_SEQ,
+    byChance: [],
     intent: null,
     overlays: [],
     reading: null,

@@ -69,12 +69,18 @@ describe('counter', () => {
   })
 
   test('the echo of our own write counts nothing', () => {
-    const own: OwnWriteSeen = { how: 'exact', patch: { phone: 4 }, native: { n_phone: 4 }, origin: null }
+    const own: OwnWriteSeen = { how: 'exact', patch: { phone: 4 }, native: { n_phone: 4 }, origin: null, headSeq: null }
     expect(phone(meet({ policy, base: 5, current: 4, incoming: 4, own }))).toBe(4)
   })
 
   test('a difference that cannot be told because a write of ours is in doubt is a person’s to decide', () => {
-    const own: OwnWriteSeen = { how: 'included', patch: { phone: 7 }, native: { n_phone: 7 }, origin: null }
+    const own: OwnWriteSeen = {
+      how: 'included',
+      patch: { phone: 7 },
+      native: { n_phone: 7 },
+      origin: null,
+      headSeq: null,
+    }
     const result = meet({ policy, base: 5, current: 7, incoming: 8, own })
     expect(result.record.parkedPaths.phone).toMatchObject({ code: 'merge.in-doubt', apps: [crm] })
     expect(phone(result)).toBe(7)

@@ -1,6 +1,7 @@
+import { hasAgreed } from '../model/basis.ts'
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
-import type { Conflict, Lane, RecordState } from '../model/record.ts'
+import { type Conflict, type Lane, nextHeadSeq, type RecordState } from '../model/record.ts'
 import { type Path, splitPartPath, valuesEqual } from '../model/value.ts'
 import { contestedValues } from './set-aside.ts'
 
@@ -71,7 +72,7 @@ export function foldDelete(
     return { record, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
   }
   // What the deleting application does not map at all does not stop the deletion, but it is kept in the log like everything its user had not seen.
-  const lost = [...unseen, ...invisibleTo(binding, record, lane)]
+  const lost = [...unseen, ...invisibleTo(binding, record, lane), ...equalByChance(binding, record, lane)]
   const contested = contestedValues(record)
     .filter(({ app }) => app !== lane.app)
     .map(
@@ -94,7 +95,7 @@ export function foldDelete(
       ...record,
       deleted: true,
       deletion: { app: lane.app, atMs: at.atMs },
-      headSeq: at.seq,
+      headSeq: nextHeadSeq(record, at.seq),
       parkedPaths: NONE_PARKED,
     },
     lane: without,
@@ -116,6 +117,15 @@ function unseenBy(binding: BindingModel, record: RecordState, lane: Lane): Path[
     unseen.push(path)
   }
   return unseen
+}
+
+/** What others came back to: the deleter had the same value before them, but not from those who set it last. It does not stop the deletion, and is kept. */
+function equalByChance(binding: BindingModel, record: RecordState, lane: Lane): Path[] {
+  if (lane.basis === record.headSeq && lane.byChance.length === 0) return []
+  const follows = followed(binding)
+  return Object.keys(record.head).filter(
+    (path) => follows(path) && valuesEqual(record.head[path]?.value, lane.sent[path]) && !hasAgreed(record, lane, path),
+  )
 }
 
 /** Paths of the head that the application does not map, set by others. */

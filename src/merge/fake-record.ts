@@ -154,6 +154,8 @@ export function laneOf(more: Partial<Lane> = {}): Lane {
     image: {},
     sent: {},
     token: asToken('3'),
+    basis: asJournalPosition(9),
+    byChance: [],
     intent: null,
     overlays: [],
     reading: null,
@@ -202,6 +204,7 @@ export function intentOf(more: Partial<Intent> = {}): Intent {
     root: asJournalPosition(5),
     hops: 0,
     mappingVersion: 1,
+    headSeq: asJournalPosition(9),
     ...more,
   }
 }

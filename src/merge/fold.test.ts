@@ -63,6 +63,7 @@ const ownOf = (patch: Fields, how: OwnWriteSeen['how'] = 'exact', by: OwnWriteSe
   patch,
   native: imageOf(patch),
   origin: by,
+  headSeq: null,
 })
 const headValue = (record: RecordState, path: Path): Value | undefined => record.head[path]?.value
 const keeps = (conflicts: readonly Conflict[], path: Path, value: Value | undefined): boolean =>
@@ -430,4 +431,67 @@ test('a value of a record that is deleted is kept as the loser, and never brings
 test('what we only write there is no change when the application tells it', () => {
   const record = recordOf({ head: headOf({ score: 's' }) })
   expectNothing(fold({ record, image: { n_score: 'x' } }), record)
+})
+
+describe('a head that came back to the value that an application holds', () => {
+  const headAt = (version: number, app = erp) =>
+    recordOf({
+      head: headOf({ email: 'a' }, { seq: asJournalPosition(version), app }),
+      headSeq: asJournalPosition(version),
+    })
+  const holding = (basis: number) =>
+    laneOf({ sent: { email: 'a' }, image: { n_email: 'a' }, basis: asJournalPosition(basis) })
+
+  test('has changed all the same: a change there is one on both sides, and the loser is kept', () => {
+    const result = fold({ record: headAt(8), lane: holding(6), image: { n_email: 'b' }, atMs: 5000 })
+    expect([result.accepted, result.won]).toEqual([[], ['email']])
+    expect(keeps(result.conflicts, 'email', 'a')).toBe(true)
+  })
+
+  test('counts as agreed once a write or a read has shown that the application held it since', () => {
+    const result = fold({ record: headAt(8), lane: holding(8), image: { n_email: 'b' } })
+    expect([result.accepted, result.conflicts]).toEqual([['email'], []])
+  })
+
+  test('is remembered by its path when another field of the lane moves on', () => {
+    const told = fold({ record: headAt(8), lane: holding(6), image: { n_phone: '1' } })
+    expect([told.lane.basis, told.lane.byChance]).toEqual([seq, ['email']])
+    const later = fold({
+      record: told.record,
+      lane: told.lane,
+      image: { n_email: 'b' },
+      atMs: 5000,
+      seq: asJournalPosition(21),
+    })
+    expect(later.won).toEqual(['email'])
+    expect(later.lane.byChance).toEqual([])
+  })
+
+  test('is left alone by what an application makes of our write by itself', () => {
+    const record = recordOf({
+      head: headOf({ email: 'x' }, { seq: asJournalPosition(8) }),
+      headSeq: asJournalPosition(8),
+    })
+    const own = ownOf({ phone: '1' }, 'exact', { root: asJournalPosition(3), hops: 0 })
+    const result = fold({
+      record,
+      lane: laneOf({ basis: asJournalPosition(3) }),
+      image: { n_phone: '1', n_email: null },
+      own,
+    })
+    expect([result.record.head.email?.value, result.conflicts]).toEqual(['x', []])
+    expect(result.lane.sent.email).toBeNull()
+  })
+})
+
+test('an entry that had to wait makes a newer version than the head has, not an older one', () => {
+  const record = recordOf({ head: headOf({ email: 'a' }), headSeq: asJournalPosition(30) })
+  const result = fold({
+    record,
+    lane: laneOf({ sent: { email: 'a' }, image: { n_email: 'a' } }),
+    image: { n_email: 'b' },
+  })
+  expect([result.record.headSeq, result.record.head.email?.origin.seq, result.record.head.email?.origin.root]).toEqual([
+    31, 31, 20,
+  ])
 })

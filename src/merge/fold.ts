@@ -1,6 +1,7 @@
+import { advanceBasis, hasAgreed, type Proof } from '../model/basis.ts'
 import type { BindingModel, EntityModel, Policy } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
-import type { Conflict, HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
+import { type Conflict, type HeadCell, type Lane, nextHeadSeq, type Origin, type RecordState } from '../model/record.ts'
 import {
   type Fields,
   type Image,
@@ -25,6 +26,8 @@ export interface OwnWriteSeen {
   readonly native: Image
   /** Of our write: what the app changes in answer to it descends from it. null where another change may have come between. */
   readonly origin: Pick<Origin, 'root' | 'hops'> | null
+  /** The version of the head that we wrote; null where the lane's basis says it already. */
+  readonly headSeq: JournalPosition | null
 }
 
 export interface FoldInput {
@@ -96,15 +99,16 @@ class Fold {
     for (const value of changed) this.#foldOne(value)
     const { parkedPaths } = this
     let record = this.input.record
-    if (this.headTouched) record = { ...record, head: this.head, headSeq: this.input.seq }
+    if (this.headTouched) record = { ...record, head: this.head, headSeq: this.#originOfChange().seq }
     if (parkedPaths !== record.parkedPaths) record = { ...record, parkedPaths }
+    const folded = {
+      ...lane,
+      image: mergeImage(binding, lane.image, image),
+      sent: changed.length === 0 ? lane.sent : this.sent,
+    }
     return {
       record,
-      lane: {
-        ...lane,
-        image: mergeImage(binding, lane.image, image),
-        sent: changed.length === 0 ? lane.sent : this.sent,
-      },
+      lane: advanceBasis(record, folded, this.#proof()),
       accepted: this.accepted,
       convergent: this.convergent,
       rendition: this.rendition,
@@ -114,6 +118,18 @@ class Fold {
       setAside: this.setAside,
       conflicts: this.conflicts,
       overBudget: this.overBudget,
+    }
+  }
+
+  /** What this observation shows of the versions that its application has had before it. */
+  #proof(): Proof | null {
+    const shown = new Set([...this.accepted, ...this.won, ...this.convergent])
+    const { own } = this.input
+    const ours = own?.headSeq ?? null
+    if (shown.size === 0 && ours === null) return null
+    return (path, version) => {
+      if (shown.has(path)) return true
+      return ours !== null && own !== null && path in own.patch ? version <= ours : undefined
     }
   }
 
@@ -146,14 +162,11 @@ class Fold {
       this.#agree(path, value)
       return
     }
-    // A write in doubt carried another value than the head has now: the head has moved away from what the app holds and come back, which is a change.
-    const patch = this.input.own?.how === 'included' ? this.input.own.patch : NO_PATCH
-    const cameBack = cell !== undefined && path in patch && !valuesEqual(patch[path], cell.value)
-    const agreed = cell === undefined || (!cameBack && path in this.sent && valuesEqual(cell.value, this.sent[path]))
-    if (agreed) {
+    if (cell === undefined || hasAgreed(this.input.record, this.input.lane, path)) {
       this.#accept(path, value)
       this.accepted.push(path)
-    } else this.#decide(change, cell, policy)
+    } else if (this.#isOfOurMaking(path, value, cell)) this.sent[path] = value
+    else this.#decide(change, cell, policy)
   }
 
   /** The application came to what stands already. */
@@ -161,6 +174,17 @@ class Fold {
     this.sent[path] = value
     this.parkedPaths = agreedBy(this.parkedPaths, path, this.input.binding.app)
     this.convergent.push(path)
+  }
+
+  /**
+   * What an application makes by itself of a write of ours (a default, a derived value) claims nothing against what a person has said elsewhere meanwhile. Empty is the default
+   * of whatever we did not write, as long as the application has told nothing else.
+   */
+  #isOfOurMaking(path: Path, value: Value, cell: HeadCell): boolean {
+    const { own, lane } = this.input
+    if (own === null || path in own.patch) return false
+    if (value === null && !(path in lane.sent)) return true
+    return this.#originOfChange().hops > 0 && cell.origin.hops === 0
   }
 
   /** Step 7: the value is our own write as the app renders it. For an UNKNOWN write only when it is recognisably ours. */
@@ -300,11 +324,11 @@ class Fold {
   /** One origin for all that this observation changes: a person's change is its own root; what the app made of our write descends from it. */
   #originOfChange(): Origin {
     if (this.#origin !== undefined) return this.#origin
-    const { seq, binding, atMs, sourceTimeMs, own } = this.input
+    const { seq, binding, atMs, sourceTimeMs, own, record } = this.input
     const timeMs = sourceTimeMs === undefined ? atMs : Math.min(sourceTimeMs, atMs)
     const cause = own?.how === 'exact' ? own.origin : null
     this.#origin = {
-      seq,
+      seq: nextHeadSeq(record, seq),
       app: binding.app,
       timeMs,
       root: cause?.root ?? seq,
@@ -313,8 +337,6 @@ class Fold {
     return this.#origin
   }
 }
-
-const NO_PATCH: Fields = {}
 
 const isPresence = (path: Path): boolean => splitPartPath(path)?.field === ''
 

@@ -4,6 +4,10 @@ import type { Fields, Image, NativeRecord, Path, Value } from './value.ts'
 
 /** Which change a head value came from. One object per change, shared by all the cells it set. */
 export interface Origin {
+  /**
+   * The version of the cell: the journal position of the change, or one more than the head's newest where an older entry was decided later. It only ever rises along a
+   * head, so that a value which came back can be told from one that never left.
+   */
   readonly seq: JournalPosition
   readonly app: AppId
   /** Source time clamped to receipt time, ms since 1970; what the policy `latest` compares. */
@@ -40,9 +44,13 @@ export interface Intent {
   readonly tries: number
   /** Not sent, or not resolved, before this time. */
   readonly notBeforeMs: number
+  /** A try whose outcome stayed unknown may still be applied until then, whatever a later try is answered. */
+  readonly doubtUntilMs?: number
   readonly root: JournalPosition
   readonly hops: number
   readonly mappingVersion: number
+  /** The version of the head that it was decided on: once it is applied, the application agrees with the head as of then. */
+  readonly headSeq: JournalPosition
 }
 
 /** An own write that we know of, kept for attributing its echo exactly and for diagnosis. */
@@ -86,6 +94,12 @@ export interface Lane {
   readonly image: Image
   readonly sent: Fields
   readonly token: Token | null
+  /**
+   * The version of the head that the application has agreed with, wherever its value equals the head's; except for `byChance`: paths whose head went away from that value and
+   * came back, which its users need not have seen. A change of such a path is a change on both sides. Empty but for the moment until a read has proved more.
+   */
+  readonly basis: JournalPosition
+  readonly byChance: readonly Path[]
   readonly intent: Intent | null
   readonly overlays: readonly Overlay[]
   /** A read is wanted or under way: why, and the newest journal position it has to answer. */
@@ -94,6 +108,8 @@ export interface Lane {
     readonly afterSeq: JournalPosition
     readonly notBeforeMs: number
     readonly tries: number
+    /** The version of the head when it was decided on, for reads that prove what the application held then. */
+    readonly headSeq?: JournalPosition
   } | null
   readonly park: Park | null
   /** The last write was certainly not applied: when to plan again. */
@@ -139,7 +155,7 @@ export interface RecordState {
   readonly mergedInto?: CanonicalKey
   readonly mappingVersion: number
   readonly head: Readonly<Record<Path, HeadCell>>
-  /** Position of the newest change in the head. */
+  /** Version of the newest change of the record: raised by every one, see `nextHeadSeq`. */
   readonly headSeq: JournalPosition
   readonly lanes: Readonly<Record<AppId, Lane>>
   readonly matchKey: string | null
@@ -277,6 +293,10 @@ export interface OpenLane {
   readonly sinceMs: number
   readonly code: string | null
 }
+
+/** The version that a change decided at this journal position makes: entries that had to wait are decided after later ones, versions only rise. */
+export const nextHeadSeq = (record: Pick<RecordState, 'headSeq'>, seq: JournalPosition): JournalPosition =>
+  seq > record.headSeq ? seq : ((record.headSeq + 1) as JournalPosition)
 
 /** The ring of own writes per lane (docs/protocol.md 3.7): for attribution and diagnosis only. */
 export const OWN_WRITES_MAX = 32

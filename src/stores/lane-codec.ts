@@ -18,6 +18,9 @@ export interface LaneBody {
   /** sent, where it differs from the head, and the head's paths that it lacks. Neither: in step. */
   readonly d?: Fields
   readonly a?: readonly Path[]
+  /** basis (absent: the record's head position), and what equals the head by chance only */
+  readonly k?: number
+  readonly h?: readonly Path[]
   readonly w?: Intent
   readonly y?: readonly Overlay[]
   readonly r?: NonNullable<Lane['reading']>
@@ -38,7 +41,7 @@ export interface LaneBody {
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-export function encodeLane(lane: Lane, head: Fields): LaneBody {
+export function encodeLane(lane: Lane, head: Fields, headSeq: number): LaneBody {
   const body: Writable<LaneBody> = { o: lane.object, c: lane.knownAtMs }
   if (lane.nativeId !== null) body.n = lane.nativeId
   if (lane.incarnation !== 0) body.i = lane.incarnation
@@ -46,6 +49,8 @@ export function encodeLane(lane: Lane, head: Fields): LaneBody {
   if (lane.token !== null) body.t = lane.token
   if (hasMembers(lane.image)) body.g = lane.image
   encodeSent(lane.sent, head, body)
+  if (lane.basis !== headSeq) body.k = lane.basis
+  if (lane.byChance.length > 0) body.h = lane.byChance
   if (lane.intent !== null) body.w = lane.intent
   if (lane.overlays.length > 0) body.y = lane.overlays
   if (lane.reading !== null) body.r = lane.reading
@@ -60,7 +65,7 @@ export function encodeLane(lane: Lane, head: Fields): LaneBody {
   return body
 }
 
-export function decodeLane(app: AppId, body: LaneBody, head: Fields): Lane {
+export function decodeLane(app: AppId, body: LaneBody, head: Fields, headSeq: number): Lane {
   return {
     app,
     object: body.o as ObjectId,
@@ -70,6 +75,8 @@ export function decodeLane(app: AppId, body: LaneBody, head: Fields): Lane {
     image: body.g ?? {},
     sent: decodeSent(body, head),
     token: (body.t as Token | undefined) ?? null,
+    basis: asJournalPosition(body.k ?? headSeq),
+    byChance: body.h ?? [],
     intent: body.w ?? null,
     overlays: body.y ?? [],
     reading: body.r ?? null,

@@ -48,6 +48,7 @@ const intent = fc.record({
   root: safe,
   hops: fc.nat(),
   mappingVersion: fc.nat(),
+  headSeq: safe,
 })
 const own = fc.record({
   op,
@@ -65,6 +66,8 @@ const lane = fc.record({
   exists: fc.constantFrom(true, false, null),
   image: fields,
   token,
+  basis: safe,
+  byChance: fc.array(path, { maxLength: 2 }),
   intent: fc.option(intent, { freq: 2 }),
   overlays: fc.array(fc.record({ op, token, patch: fields, native: fields }), { maxLength: 2 }),
   reading: fc.option(

@@ -66,14 +66,18 @@ interface HeadText {
  * head and all lanes but one as they were.
  */
 const headTexts = new WeakMap<object, HeadText>()
-const laneTexts = new WeakMap<Lane, { readonly head: HeadText; readonly text: string }>()
+const laneTexts = new WeakMap<Lane, { readonly head: HeadText; readonly headSeq: number; readonly text: string }>()
 
 /** Hot path: once per record written. */
 export function encodeRecordBody(state: RecordState): string {
   const head = headText(state.head)
   let lanes = ''
   for (const app in state.lanes) {
-    lanes += (lanes === '' ? '' : ',') + JSON.stringify(app) + ':' + laneText(state.lanes[app as AppId] as Lane, head)
+    lanes +=
+      (lanes === '' ? '' : ',') +
+      JSON.stringify(app) +
+      ':' +
+      laneText(state.lanes[app as AppId] as Lane, head, state.headSeq)
   }
   let text = '{"m":' + state.mappingVersion + ',"s":' + state.headSeq
   if (state.matchKey !== null) text += ',"k":' + JSON.stringify(state.matchKey)
@@ -105,11 +109,11 @@ function headText(head: RecordState['head']): HeadText {
   return made
 }
 
-function laneText(lane: Lane, head: HeadText): string {
+function laneText(lane: Lane, head: HeadText, headSeq: number): string {
   const known = laneTexts.get(lane)
-  if (known?.head === head) return known.text
-  const text = encodeData(encodeLane(lane, head.values))
-  laneTexts.set(lane, { head, text })
+  if (known?.head === head && known.headSeq === headSeq) return known.text
+  const text = encodeData(encodeLane(lane, head.values, headSeq))
+  laneTexts.set(lane, { head, headSeq, text })
   return text
 }
 
@@ -125,7 +129,8 @@ export function decodeRecord(columns: RecordColumns, text: string): RecordState 
   }
   const lanes: Record<AppId, Lane> = {}
   const values: Fields = body.h
-  for (const app in body.l) lanes[asAppId(app)] = decodeLane(asAppId(app), body.l[app as AppId] as LaneBody, values)
+  for (const app in body.l)
+    lanes[asAppId(app)] = decodeLane(asAppId(app), body.l[app as AppId] as LaneBody, values, body.s)
   return {
     key: columns.key,
     entity: columns.entity,

@@ -32,6 +32,8 @@ export const sampleLane = (app: AppId, over: Partial<Lane> = {}): Lane => ({
   image: { full_name: 'Ada' },
   sent: { name: 'Ada', credit: 10n },
   token: asToken('3'),
+  basis: asJournalPosition(1),
+  byChance: [],
   intent: null,
   overlays: [],
   reading: null,
@@ -79,6 +81,7 @@ export const sampleIntent = (over: Partial<Intent> = {}): Intent => ({
   root: asJournalPosition(1),
   hops: 1,
   mappingVersion: 1,
+  headSeq: asJournalPosition(1),
   ...over,
 })
 

@@ -149,8 +149,8 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     'newer-head-not-tried',
     'step 14: a head that moved on while a write was refused has its own attempt',
     SETTLE,
-    `  return isOld ? asJournalPosition(record.headSeq - 1) : record.headSeq`,
-    '  return record.headSeq',
+    'lane: parked({ ...lane, intent: null, retry: null, reading: null }, code, text, intent.headSeq, context),',
+    'lane: parked({ ...lane, intent: null, retry: null, reading: null }, code, text, Number.MAX_SAFE_INTEGER as typeof intent.headSeq, context),',
   ),
   mutant(
     'reference-not-awaited',

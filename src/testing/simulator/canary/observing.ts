@@ -196,8 +196,15 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'conflict-not-seen',
     'step 8: a change is accepted without more only if the head is what the application last agreed to',
     FOLD,
-    `    const agreed =`,
-    `    const agreed = true ||`,
+    'if (cell === undefined || hasAgreed(this.input.record, this.input.lane, path)) {',
+    'if (cell === undefined || path !== undefined) {',
+  ),
+  mutant(
+    'head-that-came-back',
+    'step 8: a head that went away from a value and came back to it has changed (A-B-A)',
+    'src/model/basis.ts',
+    '    cell.origin.seq <= lane.basis &&',
+    '',
   ),
   mutant(
     'conflict-loser-not-logged',
