@@ -35,6 +35,7 @@ const BENEATH_SERVER = [
   'lib',
   'formats',
   'engine',
+  'contact',
   'stores',
   'connectors',
   'connector config',
@@ -61,6 +62,12 @@ const LAYERS: readonly Layer[] = [
     holds: inFolder('engine'),
     may: ['model', 'ports', 'errors', 'lib', ...STAGES],
     rule: 'the engine composes the stages; it knows no adapter, no config and no server',
+  },
+  {
+    name: 'contact',
+    holds: inFolder('contact'),
+    may: ['model', 'ports', 'errors', 'lib', ...STAGES],
+    rule: 'first contact and comparison use the stages as the engine does, and know no adapter, no config and no server',
   },
   {
     name: 'stores',

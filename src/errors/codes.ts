@@ -156,6 +156,17 @@ export const ERROR_CODES = {
     manual:
       'A database or broker needs a driver package that is not installed. The message names it; install it beside latchwork.',
   },
+  'source.not-listable': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'An application cannot list its records, so they cannot be compared with others. Give its resource `list` or `poll`, or leave the entity out.',
+  },
+  'compare.stale': {
+    handling: 'park',
+    status: 409,
+    manual: 'The mapping has changed since a comparison began that was to be resumed. Begin it again.',
+  },
   'config.not-found': {
     handling: 'stop',
     status: 500,

@@ -1,0 +1,10 @@
+export {
+  type CompareOptions,
+  type CompareProgress,
+  type CompareState,
+  Comparison,
+  type EntityResult,
+} from './compare.ts'
+export { type RehearsedEntity, type RehearsedThing, type RehearseOptions, rehearse } from './rehearse.ts'
+export { type Difference, type VerifiedEntity, type VerifyOptions, verify } from './verify.ts'
+export type { DayOne, PlannedWrite } from './writes.ts'
