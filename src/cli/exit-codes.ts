@@ -13,11 +13,14 @@ export const EXIT = {
   config: 4,
   /** Another hub runs on the data folder. */
   inUse: 5,
+  /** A comparison found applications that are not equal. */
+  different: 6,
 } as const
 
 export const EXIT_HELP = `
 Exit status: 0 done; 1 failed, the message begins with a code; 2 unknown command, option or argument;
-3 no hub runs, or it cannot be reached; 4 the config cannot be used; 5 another hub runs on the data folder.`
+3 no hub runs, or it cannot be reached; 4 the config cannot be used; 5 another hub runs on the data folder;
+6 verify found applications that are not equal.`
 
 export function exitCodeOf({ code }: SyncError): number {
   if (code === 'query.invalid') return EXIT.usage

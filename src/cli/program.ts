@@ -140,6 +140,7 @@ function addOperating(program: Command, choose: (action: Action) => void): void 
     .action((entity: string, record: string, own: { in?: string }) =>
       choose(async (context) => (await import('./operating.ts')).release(context, entity, record, own.in)),
     )
+  addComparing(program, choose)
   program
     .command('migrate')
     .description('bring the store to the schema of this version; the hub must be stopped')
@@ -151,6 +152,24 @@ function addOperating(program: Command, choose: (action: Action) => void): void 
     .command('replay <seq>')
     .description('take up a notification again that is set aside')
     .action((seq: string) => choose(async (context) => (await import('./operating.ts')).replay(context, seq)))
+}
+
+function addComparing(program: Command, choose: (action: Action) => void): void {
+  const comparing = (name: string, what: string): Command =>
+    program
+      .command(name)
+      .description(what)
+      .option('--entity <entity...>', 'only these entities')
+      .option('--rate <records>', 'records read a second, over all applications', countOf)
+      .option('--limit <things>', 'things listed at the most', countOf, 1_000)
+      .option('--resume', 'go on where an interrupted run stopped')
+  comparing(
+    'rehearse',
+    'compare all applications before the first write: what matches, and what day one would write',
+  ).action((own) => choose(async (context) => (await import('./comparing.ts')).rehearse(context, own)))
+  comparing('verify', 'prove that all applications are equal, or list where they are not')
+    .option('--repair', 'have the running hub read what differs again, and decide as always')
+    .action((own) => choose(async (context) => (await import('./comparing.ts')).verify(context, own)))
 }
 
 const version = (): string =>

@@ -1,6 +1,6 @@
 import { SyncError } from '../errors/index.ts'
 import { MissingReference } from '../merge/references.ts'
-import type { Input, JournalEntry } from '../model/change.ts'
+import type { Input, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
 import type { Lane, Link } from '../model/record.ts'
@@ -202,6 +202,7 @@ export class Answers {
       if (work !== undefined) resolveField(work, operator, { seq: entry.seq, atMs: entry.atMs })
       return
     }
+    if (operator.action === 'reread') return this.#reread(entry, operator)
     if (operator.action !== 'release') return
     const work = this.#turn.batch.work(operator.key)
     const binding = work?.entity.bindings.get(operator.app)
@@ -211,6 +212,20 @@ export class Answers {
     const lost = lane.intent?.kind === 'create' && lane.park !== null
     work.setLane({ ...lane, park: null, retry: null, intent: lost ? null : lane.intent })
     this.#turn.laneFreed(work, binding)
+  }
+
+  /** Asked for by a comparison. A write under way tells by itself, and a read under way is asked for again. */
+  #reread(entry: JournalEntry, { key, app }: Extract<OperatorAction, { action: 'reread' }>): void {
+    const work = this.#turn.batch.work(key)
+    const binding = work?.entity.bindings.get(app)
+    if (work === undefined || binding === undefined) return
+    const lane = work.lane(binding)
+    if (lane.nativeId === null || lane.intent !== null) return
+    work.say({ seq: entry.seq, atMs: entry.atMs }, app, 'hint', 'a comparison found a difference; it is read')
+    work.setLane({
+      ...lane,
+      reading: { why: 'verify', afterSeq: entry.seq, notBeforeMs: 0, tries: lane.reading?.tries ?? 0 },
+    })
   }
 }
 

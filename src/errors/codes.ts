@@ -162,6 +162,11 @@ export const ERROR_CODES = {
     manual:
       'An application cannot list its records, so they cannot be compared with others. Give its resource `list` or `poll`, or leave the entity out.',
   },
+  'compare.interrupted': {
+    handling: 'park',
+    status: 409,
+    manual: 'A comparison was interrupted. The same command with `--resume` goes on from where it was.',
+  },
   'compare.stale': {
     handling: 'park',
     status: 409,

@@ -70,6 +70,8 @@ export type OperatorAction =
   | { readonly action: 'replay'; readonly seq: JournalPosition }
   /** Lets what a tripped brake holds go on: `<from>><to>:<deletes or writes>`. */
   | { readonly action: 'release-brake'; readonly brake: string }
+  /** Read the record in this application now, and fold what it holds. */
+  | { readonly action: 'reread'; readonly key: CanonicalKey; readonly app: AppId }
   /** What stands of a field that is set aside: the value that an application holds, or one that the person gives. */
   | { readonly action: 'resolve'; readonly key: CanonicalKey; readonly path: Path; readonly choice: Choice }
 

@@ -10,6 +10,7 @@ import { json } from './json.ts'
 import { metricsText } from './metrics.ts'
 import { problemReply } from './problem.ts'
 import { refOf, refText } from './ref-text.ts'
+import { addRereading } from './rereading.ts'
 import { hubStatus } from './status.ts'
 
 const LIMIT_DEFAULT = 100
@@ -51,6 +52,7 @@ export function createAdmin(context: HubContext): Hono {
     return c.json({ replayed: { seq } }, 202)
   })
   addDecisions(app, context)
+  addRereading(app, context)
   return app
 }
 

@@ -82,6 +82,8 @@ export interface ResourceOptions<Name extends string = string> {
   readonly idempotency?: 'all' | 'create' | 'none'
   readonly notify?: HttpWebhook
   readonly poll?: PollOptions
+  /** How all records are listed for `verify`, `rehearse` and `backfill`; as they are polled unless given. */
+  readonly list?: PollOptions
   /** Replies to writes do not carry the record. */
   readonly replyImage?: boolean
   /** How bodies of requests and replies are written: `xml({ ... })`, `form()`, ...; JSON unless given. */
@@ -105,6 +107,7 @@ const RESOURCE_KEYS = [
   'idempotency',
   'notify',
   'poll',
+  'list',
   'replyImage',
   'format',
   'replyFormat',
@@ -233,6 +236,7 @@ function readResource(where: string, spec: BindingSpec): HttpResource {
     idempotency: oneOf(`${where}.idempotency`, given.idempotency, ['none', 'create', 'all']),
     notify: given.notify ?? null,
     poll: given.poll === undefined ? null : readPoll(`${where}.poll`, given.path, given.poll),
+    list: given.list === undefined ? null : readPoll(`${where}.list`, given.path, given.list),
     replyImage: given.replyImage ?? true,
     read: oneOf(`${where}.read`, given.read ?? (soap !== undefined && soap.calls.read === undefined ? 'R0' : 'R2'), [
       'R2',

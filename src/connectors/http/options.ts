@@ -160,6 +160,8 @@ export interface HttpResource {
   readonly idempotency: 'all' | 'create' | 'none'
   readonly notify: HttpWebhook | null
   readonly poll: HttpPoll | null
+  /** How all records are listed, page by page, for comparisons; null: as they are polled. */
+  readonly list: HttpPoll | null
   /** Whether replies to writes carry the record. */
   readonly replyImage: boolean
   /** Whether a read sees our own earlier write at once (R2). */

@@ -74,6 +74,7 @@ export function createHttpSource(options: HttpAppOptions, deps: HttpSourceDeps):
       mapLimited(requests, options.connectionsMax, (request) =>
         readerOf(request.object).find(request.correlationId, signal),
       ),
+    scan: (object, after, max, signal) => readerOf(object).scan(after, max, signal),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -171,6 +172,36 @@ class Reader {
   ): Promise<{ changes: Change[]; position: FeedPosition; more: boolean }> {
     const { poll } = this.#resource
     if (poll === null) throw new SyncError('internal.bug', `${this.#resource.object} has no poll`)
+    return this.#page(poll, after, max, signal)
+  }
+
+  /** All records, as a list from its beginning gives them; deletions in it are no records. */
+  async scan(
+    after: FeedPosition | null,
+    max: number,
+    signal: AbortSignal,
+  ): Promise<{ records: ReadImage[]; position: FeedPosition | null }> {
+    const list = this.#resource.list ?? this.#resource.poll
+    if (list === null) {
+      throw new SyncError(
+        'source.not-listable',
+        `${this.#options.app} cannot list the records of ${this.#resource.object}. Give its resource \`list\` (or \`poll\`).`,
+        { place: this.#place() },
+      )
+    }
+    const { changes, position, more } = await this.#page(list, after, max, signal)
+    const records = changes.flatMap(({ kind, deliveryId: _, mark: __, sourceTx: ___, ...read }) =>
+      kind === 'image' ? [{ ...read, result: 'found' as const }] : [],
+    )
+    return { records, position: more ? position : null }
+  }
+
+  async #page(
+    poll: HttpPoll,
+    after: FeedPosition | null,
+    max: number,
+    signal: AbortSignal,
+  ): Promise<{ changes: Change[]; position: FeedPosition; more: boolean }> {
     const limit = Math.min(max, poll.max)
     const query = new URLSearchParams()
     const cursor = after === null || after === '' ? poll.firstCursor : after
