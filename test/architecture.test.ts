@@ -66,7 +66,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'contact',
     holds: inFolder('contact'),
-    may: ['model', 'ports', 'errors', 'lib', ...STAGES],
+    may: ['model', 'ports', 'errors', 'lib', 'engine', ...STAGES],
     rule: 'first contact and comparison use the stages as the engine does, and know no adapter, no config and no server',
   },
   {

@@ -104,6 +104,27 @@ export async function verify(
   return isEqual ? EXIT.ok : EXIT.different
 }
 
+/** What day one would write, for the backfill to ask about. */
+export async function rehearsedWrites(
+  context: CommandContext,
+  own: CompareCommandOptions,
+): Promise<{ readonly creates: number; readonly updates: number; readonly records: number; readonly text: string }> {
+  await using bench = await Bench.open(context, own, 'rehearse')
+  let [creates, updates, records] = [0, 0, 0]
+  const texts: string[] = []
+  const options = bench.options(null)
+  for await (const entity of bench.run((comparison) => rehearsing(options, comparison), options)) {
+    texts.push(rehearsedText(entity, context.terminal))
+    for (const write of Object.values(entity.writes)) {
+      creates += write.creates
+      updates += write.updates
+    }
+    for (const count of Object.values(entity.records)) records += count
+  }
+  bench.progress.clear()
+  return { creates, updates, records, text: texts.join('\n') }
+}
+
 /** The applications and the store, opened for reading beside a hub that may run. */
 class Bench implements AsyncDisposable {
   readonly definition: HubDefinition
@@ -115,6 +136,8 @@ class Bench implements AsyncDisposable {
   readonly #abort = new AbortController()
   readonly #startedMs = systemClock.monotonicMs()
   readonly #records = new Map<string, number>()
+  #comparison: Comparison | null = null
+  #checkpointMs = systemClock.monotonicMs()
   #reader: Awaited<ReturnType<typeof openStorageReader>> | null = null
 
   static async open(context: CommandContext, own: CompareCommandOptions, name: string): Promise<Bench> {
@@ -165,16 +188,24 @@ class Bench implements AsyncDisposable {
       ...(resume === true && existsSync(this.#file) ? { resume: readState(this.#file) } : {}),
       onProgress: ({ entity: name, app, records }) => {
         this.#records.set(`${name}\u0000${app}`, records)
+        this.#checkpoint()
         const all = [...this.#records.values()].reduce((sum, count) => sum + count, 0)
         this.progress.say(() => `${name}  ${barText(all, null, systemClock.monotonicMs() - this.#startedMs)}`)
       },
     }
   }
 
+  #checkpoint(): void {
+    const nowMs = systemClock.monotonicMs()
+    if (this.#comparison === null || nowMs - this.#checkpointMs < CHECKPOINT_MS) return
+    this.#checkpointMs = nowMs
+    writeState(this.#file, this.#comparison.state())
+  }
+
   /** Runs a comparison; where it is is written down now and then and when it is interrupted, so that `--resume` goes on from there. */
   async *run<T>(begin: (comparison: Comparison) => AsyncGenerator<T>, options: CompareOptions): AsyncGenerator<T> {
     const comparison = new Comparison(options)
-    const timer = setInterval(() => writeState(this.#file, comparison.state()), CHECKPOINT_MS)
+    this.#comparison = comparison
     this.#context.process.on('SIGINT', () => this.#abort.abort())
     try {
       yield* begin(comparison)
@@ -184,7 +215,7 @@ class Bench implements AsyncDisposable {
       writeState(this.#file, comparison.state())
       throw new SyncError('compare.interrupted', 'interrupted; the same command with --resume goes on from here')
     } finally {
-      clearInterval(timer)
+      this.#comparison = null
     }
   }
 

@@ -167,6 +167,19 @@ function addComparing(program: Command, choose: (action: Action) => void): void 
     'rehearse',
     'compare all applications before the first write: what matches, and what day one would write',
   ).action((own) => choose(async (context) => (await import('./comparing.ts')).rehearse(context, own)))
+  program
+    .command('backfill')
+    .description('first contact: bring in what the applications hold already; rehearses and asks first')
+    .option('--entity <entity...>', 'only these entities')
+    .option('--rate <records>', 'records read a second, over all applications', countOf)
+    .option('--creates-max <records>', 'refuse when day one would create more than these', countOf)
+    .option('--yes', 'do not ask, however many records it creates')
+    .option('--again', 'read everything once more')
+    .option('--status', 'show how far it is')
+    .option('--pause', 'pause the one under way')
+    .option('--resume', 'go on after a pause')
+    .option('--detach', 'begin and return at once; the hub goes on')
+    .action((own) => choose(async (context) => (await import('./backfill.ts')).backfill(context, own)))
   comparing('verify', 'prove that all applications are equal, or list where they are not')
     .option('--repair', 'have the running hub read what differs again, and decide as always')
     .action((own) => choose(async (context) => (await import('./comparing.ts')).verify(context, own)))

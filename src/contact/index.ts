@@ -1,4 +1,11 @@
 export {
+  Backfill,
+  type BackfillOptions,
+  type BackfillProgress,
+  forgetBackfill,
+  hasUnfinishedBackfill,
+} from './backfill.ts'
+export {
   type CompareOptions,
   type CompareProgress,
   type CompareState,

@@ -50,6 +50,8 @@ export interface VerifyOptions extends CompareOptions {
   readonly store: Pick<StoreReader, 'load'>
   /** Hands a difference to the hub, which reads the record and decides as always. Left out: nothing is repaired. */
   readonly repair?: (difference: Difference) => Promise<void>
+  /** Pauses before each look at what differs; with the usual ones about eight seconds. */
+  readonly lookPausesMs?: readonly number[]
   readonly onDifference?: (difference: Difference) => void
 }
 
@@ -134,7 +136,7 @@ class EntityVerifier {
   /** What is still not equal after all looks, by thing. */
   async #look(refs: readonly NativeRef[], again: boolean): Promise<ReadonlyMap<string, Verdict>> {
     let open = new Map<string, Verdict>()
-    for (const [attempt, pauseMs] of LOOK_PAUSES_MS.entries()) {
+    for (const [attempt, pauseMs] of (this.#options.lookPausesMs ?? LOOK_PAUSES_MS).entries()) {
       if (attempt > 0 || again) await new Promise<void>((resolve) => this.#options.clock.timer(pauseMs, resolve))
       this.#options.signal.throwIfAborted()
       const found = await this.#lookOnce(refs, again ? undefined : attempt === 0)

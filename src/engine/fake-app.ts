@@ -1,6 +1,6 @@
 import type { Change, Outcome, ReadImage } from '../model/change.ts'
 import type { HubModel } from '../model/entity.ts'
-import { asAppId, asNativeId, asObjectId, asToken, type OpId } from '../model/ids.ts'
+import { asAppId, asFeedPosition, asNativeId, asObjectId, asToken, type OpId } from '../model/ids.ts'
 import type { NativeRecord } from '../model/value.ts'
 import type { Connector, WriteOp } from '../ports/app.ts'
 
@@ -129,6 +129,15 @@ export class FakeApp {
               ? { app, object, nativeId: asNativeId(''), result: 'missing' as const }
               : this.#read(object, row.id)
           }),
+        scan: async (object, after, max) => {
+          const ids = [...this.#table(object).keys()].sort().filter((id) => after === null || id > after)
+          const page = ids.slice(0, max)
+          const last = page.at(-1)
+          return {
+            records: page.map((id) => this.#read(object, id)),
+            position: last === undefined || ids.length <= max ? null : asFeedPosition(last),
+          }
+        },
         close: nothing,
         [Symbol.asyncDispose]: nothing,
       },

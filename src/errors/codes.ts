@@ -162,6 +162,12 @@ export const ERROR_CODES = {
     manual:
       'An application cannot list its records, so they cannot be compared with others. Give its resource `list` or `poll`, or leave the entity out.',
   },
+  'backfill.unconfirmed': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'A backfill would create more records than may be created without a word. Look at `latchwork rehearse`, then confirm with `--yes` or `--creates-max`.',
+  },
   'compare.interrupted': {
     handling: 'park',
     status: 409,

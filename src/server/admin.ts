@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { SyncError } from '../errors/index.ts'
 import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
+import { addBackfilling } from './backfilling.ts'
 import { addDecisions } from './decisions.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
@@ -53,6 +54,7 @@ export function createAdmin(context: HubContext): Hono {
   })
   addDecisions(app, context)
   addRereading(app, context)
+  addBackfilling(app, context.backfill)
   return app
 }
 

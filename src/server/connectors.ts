@@ -1,6 +1,4 @@
-import type { AppDefinition } from '../config/app.ts'
 import { createHttpConnector } from '../connectors/http/index.ts'
-import { createSqliteConnector } from '../connectors/sqlite/index.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Connector } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
@@ -13,18 +11,4 @@ interface ConnectorDeps {
 
 /** The connectors of a hub, made from their options. Secrets are text by now. */
 export const connectorsOf = (apps: readonly ResolvedApp[], deps: ConnectorDeps): ReadonlyMap<AppId, Connector> =>
-  new Map(
-    apps.map(({ definition }) => {
-      const connector = connectorOf(definition, deps)
-      return [connector.app, connector]
-    }),
-  )
-
-function connectorOf(definition: AppDefinition, deps: ConnectorDeps): Connector {
-  switch (definition.kind) {
-    case 'http':
-      return createHttpConnector(definition.options, deps)
-    case 'sqlite':
-      return createSqliteConnector(definition.options, deps)
-  }
-}
+  new Map(apps.map(({ options }) => [options.app, createHttpConnector(options, deps)]))

@@ -1,5 +1,4 @@
 import type { HubDefinition } from '../config/define-hub.ts'
-import { createHttpConnector } from '../connectors/http/index.ts'
 import { Engine } from '../engine/engine.ts'
 import { SyncError } from '../errors/index.ts'
 import { systemClock, systemRandom } from '../lib/system-clock.ts'
@@ -8,11 +7,13 @@ import type { Accepted, Connector, RawReply } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { Journal } from '../ports/journal.ts'
 import { createAdmin } from './admin.ts'
+import { BackfillJob } from './backfilling.ts'
+import { connectorsOf } from './connectors.ts'
 import { removeHubFile, writeHubFile } from './hub-file.ts'
 import { createListener, type Listener } from './listener.ts'
 import { withoutSecrets } from './log.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
-import { type Environment, type ResolvedApp, resolveApp } from './secrets.ts'
+import { type Environment, resolveApp } from './secrets.ts'
 import { openStorage, type Storage } from './storage.ts'
 
 export interface HubOptions {
@@ -41,6 +42,7 @@ export interface HubContext {
   readonly isReady: () => boolean
   /** Aborted when the hub stops, so that streams which would stay open for ever end. */
   readonly stopping: AbortSignal
+  readonly backfill: BackfillJob
 }
 
 export interface RunningHub extends AsyncDisposable {
@@ -78,7 +80,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     ...(adminToken === undefined ? [] : [adminToken]),
   ])
   const storage = await openStorage(definition.store, dataDir, env)
-  const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, clock, log), storage)
+  const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, { clock, log }), storage)
   try {
     await hub.start()
   } catch (error) {
@@ -87,10 +89,6 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   }
   log.log('info', `hub ready on ${hub.url}`, { dataDir, pid: process.pid })
   return hub
-}
-
-function connectorsOf(apps: readonly ResolvedApp[], clock: Clock, log: Log): ReadonlyMap<AppId, Connector> {
-  return new Map(apps.map(({ options }) => [options.app, createHttpConnector(options, { clock, log })]))
 }
 
 class Hub implements RunningHub {
@@ -164,7 +162,14 @@ class Hub implements RunningHub {
     })
     const promises = promisesOf(definition)
     const startedAtMs = clock.nowMs()
-    await this.#listen(this.#engine, promises, startedAtMs)
+    const backfill = new BackfillJob({
+      engine: this.#engine,
+      connectors: this.#connectors,
+      stopping: this.#aborted.signal,
+      log: this.#log,
+    })
+    await this.#listen(this.#engine, promises, startedAtMs, backfill)
+    await backfill.takeUp()
     await this.#engine.start()
     this.#isReady = true
     this.#hasFile = true
@@ -174,7 +179,12 @@ class Hub implements RunningHub {
     this.#every(JOURNAL_DROP_EVERY_MS, () => this.#dropOldEntries())
   }
 
-  async #listen(engine: Engine, promises: readonly ObjectPromises[], startedAtMs: number): Promise<void> {
+  async #listen(
+    engine: Engine,
+    promises: readonly ObjectPromises[],
+    startedAtMs: number,
+    backfill: BackfillJob,
+  ): Promise<void> {
     const { definition, clock, host, port } = this.#options
     const admin = createAdmin({
       definition,
@@ -187,6 +197,7 @@ class Hub implements RunningHub {
       listening: () => this.#address,
       isReady: () => this.#isReady,
       stopping: this.#aborted.signal,
+      backfill,
     })
     this.#listener = createListener({
       sources: [...this.#connectors.values()].map((connector) => connector.source),

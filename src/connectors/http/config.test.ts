@@ -34,6 +34,7 @@ test('a resource with nothing said relies on nothing', () => {
     idempotency: 'none',
     notify: null,
     poll: null,
+    list: null,
     replyImage: true,
     read: 'R2',
   })

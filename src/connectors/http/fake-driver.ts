@@ -60,6 +60,7 @@ export function fakeResource(app: FakeAppOptions, over: Partial<HttpResource> = 
     conditional: isA,
     idempotency: isA ? 'all' : 'none',
     notify: isA ? fakeWebhook : { ...fakeWebhook, idOnly: true },
+    list: null,
     poll: isA ? fakePoll : null,
     replyImage: isA && app.version !== 'etag',
     read: 'R2',
