@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bearer, http } from '../connectors/http/config.ts'
+import { bearer, http } from '../connectors/http/index.ts'
 import { Engine } from '../engine/engine.ts'
 import { FakeApp } from '../engine/fake-app.ts'
 import { cents, decimal, decimalText, defineHub, entity, key, prefer, reference, sync } from '../index.ts'

@@ -1,11 +1,12 @@
 import { encodePatch, needOf } from '../deliver/need.ts'
+import { emptyLane, emptyRecord } from '../engine/record-work.ts'
 import { SyncError } from '../errors/index.ts'
 import { foldImage } from '../merge/fold.ts'
 import type { References } from '../merge/references.ts'
 import type { BindingModel, EntityModel } from '../model/entity.ts'
-import { type AppId, asCanonicalKey, asJournalPosition, asNativeId, type NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, RecordState } from '../model/record.ts'
-import type { Fields, Image, NativeRecord, Path, Value } from '../model/value.ts'
+import { type AppId, asCanonicalKey, asJournalPosition, type NativeId } from '../model/ids.ts'
+import type { Conflict, RecordState } from '../model/record.ts'
+import type { Fields, NativeRecord, Path, Value } from '../model/value.ts'
 import type { Suspect } from './compare.ts'
 
 /** What would be written into one application for one record. */
@@ -39,7 +40,7 @@ const KEY = asCanonicalKey('rehearsed')
  * the engine runs. Pure; nothing is written.
  */
 export function dayOne(entity: EntityModel, copies: readonly Suspect[], references: References): DayOne {
-  let record = newRecord(entity)
+  let record = emptyRecord(entity, KEY)
   const conflicts: Conflict[] = []
   try {
     for (const binding of entity.bindings.values()) {
@@ -50,7 +51,7 @@ export function dayOne(entity: EntityModel, copies: readonly Suspect[], referenc
         entity,
         binding,
         record,
-        lane: newLane(binding, copy.read.nativeId),
+        lane: { ...emptyLane(binding), nativeId: copy.read.nativeId, exists: true },
         image: copy.image,
         seq: asJournalPosition(record.headSeq + 1),
         atMs: copy.read.sourceTimeMs ?? 0,
@@ -75,7 +76,7 @@ function writesOf(entity: EntityModel, record: RecordState): PlannedWrite[] {
     const lane = record.lanes[binding.app]
     const isNew = lane === undefined
     if (isNew && (!binding.createHere || binding.createNeeds.some((path) => !(path in record.head)))) continue
-    const held = lane ?? newLane(binding, null)
+    const held = lane ?? emptyLane(binding)
     const need = needOf(binding, record, held, isNew)
     if (need === null) continue
     writes.push({
@@ -100,44 +101,4 @@ function pick(from: Readonly<Record<Path, Value>>, like: Fields): Fields {
   const picked: Record<Path, Value> = {}
   for (const path in like) if (path in from) picked[path] = from[path] as Value
   return picked
-}
-
-const newRecord = (entity: EntityModel): RecordState => ({
-  key: KEY,
-  entity: entity.name,
-  shard: 0,
-  rev: 0,
-  deleted: false,
-  mappingVersion: entity.mappingVersion,
-  head: {},
-  headSeq: asJournalPosition(0),
-  lanes: {},
-  matchKey: null,
-  parkedPaths: {},
-})
-
-const NO_IMAGE: Image = {}
-
-function newLane(binding: BindingModel, nativeId: NativeId | null): Lane {
-  return {
-    app: binding.app,
-    object: binding.object,
-    nativeId: nativeId === null ? null : asNativeId(nativeId),
-    incarnation: 0,
-    exists: nativeId === null ? null : true,
-    image: NO_IMAGE,
-    sent: {},
-    token: null,
-    intent: null,
-    overlays: [],
-    reading: null,
-    park: null,
-    retry: null,
-    waitsFor: null,
-    detached: false,
-    own: [],
-    nextOp: 1,
-    readSeq: asJournalPosition(0),
-    knownAtMs: 0,
-  }
 }
