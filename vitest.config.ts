@@ -7,7 +7,9 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts', 'bench/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    // Against hangs alone: tests that start processes take long on a busy machine.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     coverage: { provider: 'v8', include: ['src/resolve/**', 'src/latch/**', 'src/merge/**', 'src/deliver/**'] },
   },
 })
