@@ -11,14 +11,14 @@ const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }
 const env = { ...process.env, ...colour, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` }
 
 /**
- * Runs a command. `capture` keeps stdout for the caller, otherwise it goes to the terminal; `limitMs` ends one that hangs. Never
- * rejects.
+ * Runs a command. `capture` keeps stdout for the caller, otherwise it goes to the terminal; `limitMs` ends one that hangs; `more` is added to its environment.
+ * Never rejects.
  */
-export function run(command, args, { capture = false, quiet = false, limitMs } = {}) {
+export function run(command, args, { capture = false, quiet = false, limitMs, more = {} } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: root,
-      env,
+      env: { ...env, ...more },
       timeout: limitMs,
       stdio: ['ignore', capture || quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
       shell: process.platform === 'win32',

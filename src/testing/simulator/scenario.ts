@@ -100,7 +100,7 @@ export function drawScenario(seed: number, classes: readonly string[], cut: Cut)
     actions,
     spanMs: actions.reduce((last, action) => Math.max(last, action.atMs), 0),
     startMs: isOn('lateStart', 0.2) ? random.fork('start').int(1, 3000) : 0,
-    hasty: isOn('hasty', 0.3) ? 0.3 : 0,
+    hasty: isOn('hasty', 0.3) ? 0.5 : 0,
     sluggish:
       isCalm && isOn('sluggish', 0.5) ? { appIndex: slow.int(0, flavours.length - 1), record: slow.int(1, 3) } : null,
     restartsAtRest: isOn('restartAtRest', 0.25),

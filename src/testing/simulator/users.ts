@@ -63,14 +63,14 @@ export class Users {
       atMs: 0,
       appIndex: this.#node.app.profile.index,
       entity: record.object.spec.name,
-      kind: random.chance(0.3) ? 'delete' : 'edit',
+      kind: random.chance(0.5) ? 'delete' : 'edit',
       record: 0,
       field: random.int(0, 99),
       thinkMs: 0,
       random,
     }
     this.#world.underWay++
-    this.#world.clock.timer(random.int(0, 60), () => {
+    this.#world.clock.timer(random.chance(0.5) ? random.int(0, 4) : random.int(0, 60), () => {
       this.#world.underWay--
       if (record.isLive) this.#save(action, record, record.cells, record.version.seq)
     })

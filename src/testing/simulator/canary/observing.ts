@@ -258,13 +258,22 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     `known?.state === 'tombstone' && known.key === null`,
     'false',
   ),
-  mutant(
-    'waiting-room-overtaken',
-    'step 2: entries of one record are taken in journal order',
-    OBSERVING,
-    `    if (this.#turn.engine.waiting.first(prepared.ref) !== undefined) {`,
-    '    if (false) {',
-  ),
+  {
+    name: 'waiting-room-overtaken',
+    breaks: 'step 2: entries of one record are taken in journal order',
+    edits: [
+      {
+        file: OBSERVING,
+        from: `    if (this.#turn.engine.waiting.first(prepared.ref) !== undefined) {`,
+        to: '    if (false) {',
+      },
+      {
+        file: 'src/engine/waiting.ts',
+        from: `    if (queue === undefined) return this.#behindReleased(entry)`,
+        to: '    return NOT_BEHIND',
+      },
+    ],
+  },
   mutant(
     'match-keys-not-kept',
     'step 16: the match key follows the head, and is free again when the record is deleted',
