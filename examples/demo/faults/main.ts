@@ -15,6 +15,7 @@ const { values } = parseArgs({
     'trouble-ms': { type: 'string', default: '5000' },
     rate: { type: 'string', default: '40' },
     seed: { type: 'string', default: '1' },
+    mutant: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -26,6 +27,7 @@ const { problems, ...report } = await ordeal({
   troubleMs: Number(values['trouble-ms']),
   rate: Number(values.rate),
   seed: Number(values.seed),
+  ...(values.mutant !== undefined && { mutant: values.mutant }),
   note: (text) => void process.stderr.write(`${text}\n`),
 })
 for (const problem of problems.slice(0, 25)) process.stderr.write(`${problem}\n`)

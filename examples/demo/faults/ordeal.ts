@@ -27,6 +27,8 @@ export interface OrdealOptions {
   readonly outages: number
   readonly rate: number
   readonly seed: number
+  /** A planted fault of the protocol: the verdict has to see it. */
+  readonly mutant?: string
   readonly note: (text: string) => void
 }
 
@@ -135,8 +137,10 @@ class Ordeal {
 
   /** Of the next life of the hub. */
   #environment(): Record<string, string> {
-    if (this.#nextPoint === null) return { LATCHWORK_FAIL_POINT: '' }
-    return { LATCHWORK_FAIL_POINT: String(this.#nextPoint.row), LATCHWORK_FAIL_AT: String(this.#nextPoint.at) }
+    const planted = { LATCHWORK_MUTANT: this.#options.mutant ?? '' }
+    if (this.#nextPoint === null) return { ...planted, LATCHWORK_FAIL_POINT: '' }
+    const { row, at } = this.#nextPoint
+    return { ...planted, LATCHWORK_FAIL_POINT: String(row), LATCHWORK_FAIL_AT: String(at) }
   }
 
   /** Row 13: the very first start is cut off in each migration of a new data folder. Each start does the one that was cut off again, and dies in the next. */
