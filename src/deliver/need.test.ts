@@ -19,7 +19,7 @@ import {
 } from '../merge/fake-record.ts'
 import { asCanonicalKey, asJournalPosition } from '../model/ids.ts'
 import { encodePatch, needOf } from './need.ts'
-import { applySent } from './plan.ts'
+import { applySent } from './overlay.ts'
 
 fc.configureGlobal({ seed: SEED })
 

@@ -20,7 +20,8 @@ import { asJournalPosition, asToken } from '../model/ids.ts'
 import type { Lane, RecordState } from '../model/record.ts'
 import { valuesEqual } from '../model/value.ts'
 import { needOf } from './need.ts'
-import { applySent, isBlind, type PlanContext, planLane } from './plan.ts'
+import { applySent } from './overlay.ts'
+import { isBlind, type PlanContext, planLane } from './plan.ts'
 
 fc.configureGlobal({ seed: SEED })
 

@@ -1,10 +1,12 @@
 import { advanceBasis } from '../model/basis.ts'
+import { isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
 import { type Image, type Path, type Value, valuesEqual } from '../model/value.ts'
 import { isPausing } from './backoff.ts'
 import { encodePatch, type Need, needOf } from './need.ts'
+import { afterPatch, applySent, withOverlays, withWholeParts, withWholeSent } from './overlay.ts'
 
 export interface PlanContext {
   readonly nowMs: number
@@ -25,6 +27,8 @@ export interface PlanContext {
   readonly isDue: boolean
   /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
   readonly fresh: boolean
+  /** A request on this lane is under way. */
+  readonly inFlight?: boolean
 }
 
 export interface Plan {
@@ -44,13 +48,17 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (context.blocked && lane.intent === null) return { lane, next: 'idle' }
   if (lane.intent !== null) return { lane: parkLostCreate(record, lane, lane.intent, binding, context), next: 'intent' }
   if (lane.reading !== null) return { lane, next: 'read' }
-  const kind = lane.detached ? null : kindOf(record, lane, binding)
-  const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, lane, kind === 'create')
+  // The log has shown a write whose reply is yet to come: what is decided now would be old when it may leave.
+  if (context.inFlight === true && isLogFed(binding.capabilities)) return { lane, next: 'waiting' }
+  if (lane.overlays.length >= OVERLAYS_MAX) return { lane, next: 'waiting' }
+  const held = withOverlays(lane, binding)
+  const kind = lane.detached ? null : kindOf(record, held, binding)
+  const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, held, kind === 'create')
   if (kind === null || need === null) return rest(record, lane, binding, context)
   const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
   if (lane.park !== null && lane.waitsFor === null && lane.park.headSeq >= record.headSeq)
     return { lane: settled, next: 'idle' }
-  if (kind === 'delete') return start(settled, binding, context, kind, need, {}, record)
+  if (kind === 'delete') return start(settled, held, binding, context, kind, need, {}, record)
   if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head)))
     return { lane: settled, next: 'waiting' }
   const encoded = encodePatch(binding, need.patch, context.nativeOf)
@@ -70,9 +78,12 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
     return { lane: { ...lane, waitsFor, park }, next: 'waiting' }
   }
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
-  if (kind === 'update' && holdsAlready(lane.image, native))
+  if (kind === 'update' && holdsAlready(held.image, native)) {
+    // With writes of ours on top it is not known yet which of them the log will show: what stands for what is settled then.
+    if (lane.overlays.length > 0) return { lane: inStep(lane), next: 'idle' }
     return rest(record, { ...lane, sent: applySent(lane.sent, need.patch) }, binding, context)
-  return start(settled, binding, context, kind, need, native, record)
+  }
+  return start(settled, held, binding, context, kind, need, native, record)
 }
 
 /**
@@ -103,7 +114,9 @@ export const isLostWhenUnknown = (binding: BindingModel): boolean =>
  */
 function rest(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
   const settled = inStep(lane.exists === true ? advanceBasis(record, lane, null) : lane)
-  if (settled.byChance.length === 0 || record.deleted || lane.detached || binding.capabilities.read !== 'R2')
+  const { capabilities } = binding
+  const canAsk = capabilities.read === 'R2' && !isLogFed(capabilities)
+  if (settled.byChance.length === 0 || record.deleted || lane.detached || !canAsk)
     return { lane: settled, next: 'idle' }
   const reading = { why: 'verify' as const, afterSeq: context.seq, notBeforeMs: 0, tries: 0, headSeq: record.headSeq }
   return { lane: { ...settled, reading }, next: 'read' }
@@ -115,6 +128,9 @@ function inStep(lane: Lane): Lane {
     ? lane
     : { ...lane, waitsFor: null, retry: null, park: null }
 }
+
+/** A log so far behind gets no more writes on this record: each that it has not shown is kept in the record's row. */
+const OVERLAYS_MAX = 32
 
 const NO_NEED: Need = { patch: {}, root: 0 as JournalPosition, hops: 0 }
 
@@ -130,19 +146,9 @@ function holdsAlready(image: Image, native: Image): boolean {
   return true
 }
 
-/** What an application stands for after it took a patch: elements that the patch removes go with their fields. */
-export function applySent(sent: Lane['sent'], patch: Readonly<Record<Path, Value>>): Lane['sent'] {
-  const next: Record<Path, Value> = { ...sent, ...patch }
-  for (const path in patch) {
-    if (patch[path] !== false || !path.endsWith(']')) continue
-    const prefix = path + '.'
-    for (const name of Object.keys(next)) if (name.startsWith(prefix)) delete next[name]
-  }
-  return next
-}
-
 function start(
   lane: Lane,
+  held: Lane,
   binding: BindingModel,
   context: PlanContext,
   kind: Intent['kind'],
@@ -165,9 +171,15 @@ function start(
     epoch: context.epoch,
     kind,
     state: 'open',
-    patch: need.patch,
-    native,
-    baseImage: pick(lane.image, native),
+    patch:
+      isLogFed(binding.capabilities) && kind === 'update' ? withWholeSent(binding, need.patch, held.sent) : need.patch,
+    native: isLogFed(binding.capabilities)
+      ? withWholeParts(binding, native, afterPatch(binding, kind === 'create' ? {} : held.image, native))
+      : native,
+    baseImage:
+      kind === 'delete' && binding.capabilities.conditionOn === 'patch'
+        ? held.image
+        : baseOf(binding, held.image, native),
     baseToken: lane.token,
     atMs: nowMs,
     tries: 0,
@@ -189,8 +201,14 @@ export const isBlind = (binding: BindingModel): boolean => {
 /** A conditional write needs a version to be based on: without one the record is read first, never written blindly. */
 const lacksToken = (lane: Lane, binding: BindingModel): boolean => {
   const { condition, token, read } = binding.capabilities
-  return lane.token === null && condition === 'C2' && token !== 'T0' && read !== 'R0'
+  return lane.token === null && condition === 'C2' && token !== 'T0' && read !== 'R0' && !isLogFed(binding.capabilities)
 }
+
+/** What the write is based on: the native values of the fields that it changes, and where old values are the condition also the whole of the parts that it touches. */
+const baseOf = (binding: BindingModel, image: Image, native: Image): Image =>
+  binding.capabilities.conditionOn === 'patch'
+    ? pick(image, withWholeParts(binding, native, { ...native, ...image }))
+    : pick(image, native)
 
 function pick(image: Image, like: Image): Image {
   const picked: Record<Path, Value> = {}

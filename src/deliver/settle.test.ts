@@ -5,8 +5,9 @@ import type { Outcome, ReadImage } from '../model/change.ts'
 import { asJournalPosition, asNativeId, asObjectId, asOpId, asToken } from '../model/ids.ts'
 import { type Intent, type Lane, OWN_WRITES_MAX } from '../model/record.ts'
 import { RETRY_CAP_MS } from './backoff.ts'
+import { afterPatch } from './overlay.ts'
 import { planLane } from './plan.ts'
-import { afterPatch, readFailed, type Settled, settleOutcome } from './settle.ts'
+import { readFailed, type Settled, settleOutcome } from './settle.ts'
 
 const context = { nowMs: 10_000, seq: asJournalPosition(40), jitter: 0.5 }
 const record = recordOf({ head: headOf({ email: 'a', phone: 'p' }), headSeq: asJournalPosition(9) })

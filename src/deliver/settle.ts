@@ -1,4 +1,5 @@
 import { advanceBasis, heldAt } from '../model/basis.ts'
+import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import type { JournalPosition, NativeId, Token } from '../model/ids.ts'
@@ -10,9 +11,11 @@ import {
   type RecordState,
   type VerdictName,
 } from '../model/record.ts'
-import type { Fields, Image, NativeRecord, Path, Value } from '../model/value.ts'
+import type { Fields, Image, NativeRecord } from '../model/value.ts'
 import { isPausing, retryDelayMs } from './backoff.ts'
-import { applySent, isBlind } from './plan.ts'
+import { afterPatch, applySent } from './overlay.ts'
+import { isBlind } from './plan.ts'
+import { settleLogged } from './settle-log.ts'
 
 export interface SettleContext {
   readonly nowMs: number
@@ -43,6 +46,8 @@ export function settleOutcome(
   outcome: Outcome,
   context: SettleContext,
 ): Settled {
+  const logged = isLogFed(binding.capabilities) ? settleLogged(lane, intent, binding, outcome, context) : null
+  if (logged !== null) return logged
   switch (outcome.result) {
     case 'applied':
       return applied(record, lane, intent, binding, outcome, context)
@@ -137,19 +142,6 @@ export function holding(
     knownAtMs: context.nowMs,
   }
   return advanceBasis(record, held, heldAt(intent.headSeq))
-}
-
-/** An image after our patch: elements that the patch takes out go with their fields; other elements of a touched part stay. */
-export function afterPatch(binding: BindingModel, image: Image, native: Image): Image {
-  const next: Record<Path, Value> = { ...image, ...native }
-  for (const part of binding.parts) {
-    if (native[part.container] !== true) continue
-    for (const path in native) {
-      if (native[path] !== false || !path.startsWith(part.container + '[') || !path.endsWith(']')) continue
-      for (const name of Object.keys(next)) if (name === path || name.startsWith(path + '.')) delete next[name]
-    }
-  }
-  return next
 }
 
 const closed = (lane: Lane): Lane => ({ ...lane, intent: null, retry: null, park: null })
@@ -283,6 +275,7 @@ export function unknown(
   context: SettleContext,
 ): Settled {
   const { idempotency, create, condition, read, fenceMs } = binding.capabilities
+  const asksLog = isLogFed(binding.capabilities) && (intent.kind !== 'create' || tellsOurCreates(binding.capabilities))
   const delayMs = retryDelayMs(intent.tries, context.jitter, undefined)
   const doubtful: Intent = {
     ...intent,
@@ -307,6 +300,7 @@ export function unknown(
   })
   if (intent.kind === 'create') {
     if (idempotency !== 'none') return resend()
+    if (asksLog) return lookAfter(Math.max(delayMs, fenceMs), 'decided by what its log shows until then, looked at')
     if (create !== 'K0') return lookAfter(Math.max(delayMs, fenceMs), 'looked for by its correlation id')
     const waiting: Intent = { ...doubtful, notBeforeMs: context.nowMs + Math.max(delayMs, fenceMs) }
     return {
@@ -316,6 +310,7 @@ export function unknown(
     }
   }
   if (idempotency === 'all') return resend()
+  if (asksLog) return lookAfter(Math.max(delayMs, fenceMs), 'decided by what its log shows until then, looked at')
   if (read !== 'R0') return lookAfter(condition === 'C2' ? delayMs : Math.max(delayMs, fenceMs), 'read')
   if (condition === 'C2') return resend()
   const text = `${lane.app} may or may not have taken ${intent.op} (${message}), and offers neither a read nor a condition. Look there, then release.`

@@ -1,13 +1,15 @@
 import { SyncError } from '../errors/index.ts'
 import { MissingReference } from '../merge/references.ts'
+import { isLogFed } from '../model/capabilities.ts'
 import type { Input, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
 import type { Lane, Link } from '../model/record.ts'
-import { observe, takeOutcome } from './decide.ts'
+import { takeOutcome } from './decide.ts'
 import { resolveField } from './deciding.ts'
 import { takeRead } from './evidence.ts'
 import { jitterOf } from './keys.ts'
+import { observeBy, takePass } from './log-fed.ts'
 import type { Observing } from './observing.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
 import type { At, RecordWork } from './record-work.ts'
@@ -115,6 +117,16 @@ export class Answers {
     this.#turn.laneFreed(work, binding)
   }
 
+  /** The log of an application has been read past the time at which this lane asked for it. */
+  takePass(entry: JournalEntry, input: ReadInput, key: CanonicalKey): void {
+    const work = this.#turn.batch.work(key)
+    const binding = work?.entity.bindings.get(input.read.app)
+    if (work === undefined || binding === undefined) return
+    const begunAfter = this.#turn.live.has(entry.seq) ? input.begunAfter : BEFORE_RESTART
+    takePass(work, binding, begunAfter, { seq: entry.seq, atMs: entry.atMs })
+    this.#turn.laneFreed(work, binding)
+  }
+
   takeOutcome(entry: JournalEntry, input: OutcomeInput): void {
     const { outcome } = input
     const work = this.#turn.batch.work(input.key)
@@ -130,6 +142,7 @@ export class Answers {
     if (known?.state === 'live' && known.key !== input.key && before.intent?.op === outcome.op) {
       return this.#createdTwice(work, binding, before, known, place)
     }
+    if (before.intent?.op !== outcome.op && isLogFed(binding.capabilities)) this.#turn.rewritten.add(input.key)
     const { linked } = takeOutcome(
       work,
       binding,
@@ -142,7 +155,7 @@ export class Answers {
     if (linked !== undefined) {
       this.#turn.linked(work, binding, linked)
       if (known?.state === 'tombstone' && known.key === null) {
-        observe(
+        observeBy(
           work,
           binding,
           { ...place, image: null, token: known.token ?? undefined, sourceTimeMs: undefined, isRead: true },

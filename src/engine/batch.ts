@@ -10,7 +10,7 @@ import {
   nativeRefKey,
   type ObjectId,
 } from '../model/ids.ts'
-import type { Link, RecordState } from '../model/record.ts'
+import { isThere, type Link, type RecordState } from '../model/record.ts'
 import type { Store } from '../ports/store.ts'
 import type { Prepared } from './prepared.ts'
 import { emptyRecord, RecordWork } from './record-work.ts'
@@ -210,7 +210,7 @@ export class Batch implements References {
 
   nativeOf(app: AppId, key: CanonicalKey): NativeId | undefined {
     const lane = this.state(key)?.lanes[app]
-    return lane !== undefined && lane.exists === true ? (lane.nativeId ?? undefined) : undefined
+    return lane !== undefined && isThere(lane) ? (lane.nativeId ?? undefined) : undefined
   }
 
   /** A record that was deleted, everywhere or in this application. */
@@ -219,7 +219,8 @@ export class Batch implements References {
     const lane = record?.lanes[app]
     return (
       record !== undefined &&
-      (record.deleted || (lane !== undefined && (lane.detached || (lane.exists === false && lane.nativeId !== null))))
+      (record.deleted ||
+        (lane !== undefined && (lane.detached || (!isThere(lane) && lane.exists !== null && lane.nativeId !== null))))
     )
   }
 

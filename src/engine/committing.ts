@@ -1,13 +1,14 @@
 import { isPausing } from '../deliver/backoff.ts'
+import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, Link, Note, OpenLane } from '../model/record.ts'
+import type { Conflict, Lane, Link, Note, OpenLane, RecordState } from '../model/record.ts'
 import type { CommitBatch, RecordWrite } from '../ports/store.ts'
 import { CONSUMER } from './engine.ts'
 import { openLaneOf, type RecordWork } from './record-work.ts'
 import type { EngineEvent } from './stats.ts'
 
-import { laneReason, readReason, type Turn } from './turn.ts'
+import { laneReason, overlayReason, readReason, type Turn } from './turn.ts'
 
 /** The end of a turn: all that was decided committed as one with the cursor, and only then sent. HOT PATH. */
 export class Committing {
@@ -27,7 +28,7 @@ export class Committing {
     const conflicts: Conflict[] = []
     const matches: CommitBatch['matches'][number][] = []
     for (const work of this.#turn.batch.works.values()) {
-      if (!work.changed) continue
+      if (!work.changed && !this.#turn.rewritten.has(work.state.key)) continue
       work.state = { ...work.state, rev: work.expectRev + 1 }
       const openLanes = this.#openLanes(work)
       records.push({ state: work.state, expectRev: work.expectRev, verdicts: work.verdicts, openLanes })
@@ -128,7 +129,8 @@ export class Committing {
     const engine = this.#turn.engine
     engine.taken = asJournalPosition(Math.max(this.#turn.through, engine.taken))
     for (const work of this.#turn.batch.works.values()) {
-      if (work.changed) engine.caches.records.set(work.state.key, work.state)
+      if (work.changed || this.#turn.rewritten.has(work.state.key))
+        engine.caches.records.set(work.state.key, work.state)
       for (const verdict of work.verdicts) this.#note(work, verdict)
       for (const binding of work.entity.bindings.values()) {
         const lane = work.state.lanes[binding.app]
@@ -175,12 +177,16 @@ export class Committing {
     }
     const flight = laneKey(record.key, lane.app)
     const isDue = this.#turn.isDue(record.key, lane.app)
+    this.#trackOverlays(record, lane)
     if (dispatcher.isInFlight(flight)) return
     if (lane.reading !== null) {
       if (isPausing(lane.reading.notBeforeMs, this.#turn.nowMs) && !isDue)
         return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
       due.delete(name)
-      if (lane.nativeId !== null) dispatcher.read(flight, lane.app, lane.object, lane.nativeId, null)
+      const isCreate = lane.nativeId === null
+      if (isLogFed(binding.capabilities) && (!isCreate || tellsOurCreates(binding.capabilities)))
+        dispatcher.pass(passOf(flight), lane, record.key)
+      else if (lane.nativeId !== null) dispatcher.read(flight, lane.app, lane.object, lane.nativeId, null)
       else dispatcher.read(flight, lane.app, lane.object, '' as NativeId, record.key)
       return
     }
@@ -203,6 +209,18 @@ export class Committing {
       this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
   }
 
+  /** A write that the log does not show within a while has changed nothing; then the log is asked to be read to its end, to be sure. */
+  #trackOverlays(record: RecordState, lane: Lane): void {
+    const { due, dispatcher } = this.#turn.engine
+    const name = overlayReason(record.key, lane.app)
+    const [oldest] = lane.overlays
+    const pass = passOf(laneKey(record.key, lane.app))
+    if (oldest === undefined) due.delete(name)
+    else if (dispatcher.isInFlight(pass)) return
+    else if (this.#turn.due.has(name)) dispatcher.pass(pass, lane, record.key)
+    else this.#turn.engine.schedule(name, oldest.atMs + OVERLAY_WAIT_MS)
+  }
+
   #readUnlinked(): void {
     const { dispatcher } = this.#turn.engine
     for (const name of this.#turn.due) {
@@ -214,6 +232,11 @@ export class Committing {
       dispatcher.read(readReason(ref), binding.app, binding.object, nativeId, null)
   }
 }
+
+/** How long a write of ours may lie over what an application's log has shown before the log is asked to be read to its end: longer than an ordinary log lags, so that hardly any write costs this. */
+const OVERLAY_WAIT_MS = 5_000
+
+const passOf = (flight: string): string => 'pass:' + flight
 
 /** Waiting entries kept in memory before they are written down regardless of their age. */
 const VOLATILE_MAX = 2000

@@ -71,7 +71,8 @@ export class Cycle {
   #pickLanes(): void {
     const { behind, dispatcher, replan } = this.#engine
     for (const name of this.#turn.due) {
-      if (name.startsWith('lane:')) this.#touched.push(name.slice(5, name.indexOf('\u0000')) as CanonicalKey)
+      if (name.startsWith('lane:') || name.startsWith('over:'))
+        this.#touched.push(name.slice(5, name.indexOf('\u0000')) as CanonicalKey)
     }
     for (const key of replan) this.#touched.push(key)
     replan.clear()
@@ -149,6 +150,7 @@ export class Cycle {
     const work = this.#turn.batch.work(lane.key)
     const binding = work?.entity.bindings.get(lane.app)
     this.#engine.openKeys.add(lane.key)
+    if (lane.state === 'waiting' || lane.state === 'behind') this.#turn.rewritten.add(lane.key)
     if (work === undefined || binding === undefined || this.#engine.dispatcher.isInFlight(laneKey(lane.key, lane.app)))
       return
     doubtAfterRestart(work, binding, { seq: this.#engine.cursor, atMs: this.#turn.nowMs })
@@ -170,7 +172,8 @@ export class Cycle {
         return
       case 'read':
         this.#engine.counters.reads++
-        if (input.key !== undefined) this.#answers.takeSearch(entry, input, input.key)
+        if (input.key !== undefined && input.read.result === 'passed') this.#answers.takePass(entry, input, input.key)
+        else if (input.key !== undefined) this.#answers.takeSearch(entry, input, input.key)
         else for (const one of prepared) this.#answers.takeRead(one, input)
         return
       case 'outcome':
@@ -268,6 +271,7 @@ export class Cycle {
           isGone: (app, key) => this.#turn.batch.isGone(app, key),
           blocked: this.#isBlocked(work, binding),
           isDue: this.#turn.isDue(work.state.key, binding.app),
+          inFlight: this.#engine.dispatcher.isInFlight(laneKey(work.state.key, binding.app)),
           fresh: this.#turn.fresh.has(laneKey(work.state.key, binding.app)),
         })
         const next = isBraked ? 'braked' : planned
@@ -279,8 +283,13 @@ export class Cycle {
   }
 
   #isBlocked(work: RecordWork, binding: BindingModel): boolean {
+    const { waiting, heldRefs, replan } = this.#engine
     const nativeId = work.state.lanes[binding.app]?.nativeId
-    return nativeId != null && this.#engine.waiting.size > 0 && this.#engine.waiting.blocks(refOf(binding, nativeId))
+    if (nativeId == null || waiting.size + heldRefs.size === 0) return false
+    const ref = refOf(binding, nativeId)
+    if (!heldRefs.has(ref)) return waiting.blocks(ref)
+    replan.add(work.state.key)
+    return true
   }
 
   #waitForLink(work: RecordWork, lane: Lane): void {

@@ -25,6 +25,9 @@ export interface Observation extends At {
   readonly token: Token | undefined
   readonly sourceTimeMs: number | undefined
   readonly isRead: boolean
+  /** The mark that it bears, and whether this installation made it. */
+  readonly mark?: string | undefined
+  readonly isOurs?: boolean
 }
 
 /** Folds an observation into a linked, idle lane. Throws SyncError (park the entry) or MissingReference (hold it). */

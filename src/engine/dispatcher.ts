@@ -1,6 +1,7 @@
 import { retryDelayMs } from '../deliver/backoff.ts'
-import { afterPatch } from '../deliver/settle.ts'
+import { afterPatch, replaceParts, withOverlays, withWholeParts } from '../deliver/overlay.ts'
 import { SyncError } from '../errors/index.ts'
+import { isLogFed } from '../model/capabilities.ts'
 import type { Input, Outcome, ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import {
@@ -12,7 +13,6 @@ import {
   type ObjectId,
 } from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
-import type { Image, Path, Value } from '../model/value.ts'
 import type { Connector, WriteOp } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { EngineLimits } from './limits.ts'
@@ -27,6 +27,8 @@ export interface DispatcherOptions {
   /** An application answers again, or a slot is free: lanes that are behind can be planned. */
   readonly slotsFree: (app: AppId) => void
   readonly lastPosition: () => JournalPosition
+  /** Resolves once every feed of the application has been read to its end by a read that began after this call, and what it gave is in the journal. */
+  readonly passFeeds: (app: AppId) => Promise<void>
   /** Most write calls under way at once, and most writes in one call, per application. */
   readonly slots: ReadonlyMap<AppId, { readonly calls: number; readonly batchMax: number }>
 }
@@ -108,6 +110,19 @@ export class Dispatcher {
     this.#inFlight.add(name)
     this.#reads.push({ app: state, object, nativeId, correlation, lane: name })
     return true
+  }
+
+  /** Asks for the application's log to be read past now, on behalf of a lane; `name` tells apart what is under way. */
+  pass(name: string, lane: Lane, key: CanonicalKey): void {
+    const { app, object } = lane
+    if (this.#stopped || this.#inFlight.has(name)) return
+    this.#inFlight.add(name)
+    const begunAfter = this.#options.lastPosition()
+    const nativeId = lane.nativeId ?? ('' as NativeId)
+    this.#options.passFeeds(app).then(() => {
+      if (this.#stopped) return
+      this.#options.take({ type: 'read', read: { app, object, nativeId, result: 'passed' }, begunAfter, key }, name)
+    })
   }
 
   /** Sends all that was queued, in calls as large as each application takes. */
@@ -283,8 +298,10 @@ function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> 
 
 /** The operation that a committed intent stands for. Arrays of parts go whole, so a touched part carries all its elements. */
 export function writeOp(record: RecordState, lane: Lane, intent: Intent, binding: BindingModel): WriteOp {
-  const after =
-    intent.kind === 'delete' ? {} : afterPatch(binding, intent.kind === 'create' ? {} : lane.image, intent.native)
+  // A log-fed lane goes on hearing of its record while a write is open; what was decided on is what is sent, touched parts whole.
+  const isDecided = isLogFed(binding.capabilities)
+  const before = intent.kind === 'create' ? {} : withOverlays(lane, binding).image
+  const after = (isDecided ? replaceParts : afterPatch)(binding, intent.kind === 'delete' ? {} : before, intent.native)
   const common = {
     op: intent.op,
     object: lane.object,
@@ -294,25 +311,13 @@ export function writeOp(record: RecordState, lane: Lane, intent: Intent, binding
     correlationId: record.key,
     resend: intent.tries > 0 || intent.state === 'unknown',
   }
-  if (intent.kind === 'delete') return { ...common, patch: {}, full: {}, baseValues: {} }
-  const touched = binding.parts.some((part) => intent.native[part.container] === true)
-    ? withWholeParts(binding, intent.native, after)
-    : intent.native
+  if (intent.kind === 'delete')
+    return { ...common, patch: {}, full: {}, baseValues: binding.unflatten(intent.baseImage) }
+  const touched = isDecided ? intent.native : withWholeParts(binding, intent.native, after)
   return {
     ...common,
     patch: binding.unflatten(touched),
     full: binding.unflatten(after),
     baseValues: binding.unflatten(intent.baseImage),
   }
-}
-
-function withWholeParts(binding: BindingModel, patch: Image, after: Image): Image {
-  const whole: Record<Path, Value> = {}
-  for (const path in patch) if (!path.includes('[')) whole[path] = patch[path] as Value
-  for (const part of binding.parts) {
-    if (patch[part.container] !== true) continue
-    const prefix = part.container + '['
-    for (const path in after) if (path.startsWith(prefix)) whole[path] = after[path] as Value
-  }
-  return whole
 }

@@ -107,6 +107,8 @@ export class Engine {
   readonly openKeys = new Set<CanonicalKey>()
   /** Lanes in flight whose answer stands in the journal at this position and is not decided yet. */
   readonly undecided = new Map<JournalPosition, string>()
+  /** While a restart takes up lanes: native records of which something told is held, which is looked at again only after them. */
+  readonly heldRefs = new Set<string>()
   /** Held entries that lie beyond the cursor: met again in the journal, they are not taken twice. */
   readonly heldBefore = new Set<string>()
   /** Held entries that wait for a person. */
@@ -135,6 +137,7 @@ export class Engine {
       take: (input, lane) => this.#takeInput({ input, lane }),
       slotsFree: () => this.#wakeSoon(0),
       lastPosition: () => this.journal.last(),
+      passFeeds: (app) => this.#feeds.passed(app),
     })
     this.#feeds = new FeedReader(this, options.connectors)
   }
@@ -338,6 +341,7 @@ export class Engine {
     this.linkWaiters.clear()
     this.openKeys.clear()
     this.heldBefore.clear()
+    this.heldRefs.clear()
     this.parkedBefore.clear()
     await restoreNotes(this.store, this.brakes, this.findings)
     this.cursor = await this.store.cursor(CONSUMER)
@@ -351,6 +355,7 @@ export class Engine {
       if (last === undefined || page.length < RECOVERY_PAGE) break
       after = last.seq
     }
+    for (const { ref } of held) this.heldRefs.add(ref)
     let after: Parameters<Store['openLanes']>[0] = null
     for (;;) {
       const page = await this.store.openLanes(after, RECOVERY_PAGE)
@@ -360,6 +365,7 @@ export class Engine {
       if (last === undefined || page.length < RECOVERY_PAGE) break
       after = { key: last.key, app: last.app }
     }
+    this.heldRefs.clear()
     if (held.length > 0) await Cycle.takeUpHeld(this, held)
   }
 

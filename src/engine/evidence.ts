@@ -3,6 +3,7 @@ import { holding, readFailed, type SettleContext, unknown } from '../deliver/set
 import type { OwnWriteSeen } from '../merge/fold.ts'
 import type { References } from '../merge/references.ts'
 import { advanceBasis, heldAt } from '../model/basis.ts'
+import { isLogFed } from '../model/capabilities.ts'
 import type { ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import type { JournalPosition, NativeId } from '../model/ids.ts'
@@ -221,7 +222,10 @@ export function doubtAfterRestart(work: RecordWork, binding: BindingModel, at: A
     intent: intent === null ? null : { ...intent, notBeforeMs: at.atMs },
     // A condition protects from a late application of the first try; a create and a blind write have to wait for the fence.
     reading:
-      reading === null || binding.capabilities.condition === 'C0' || lane.intent.kind === 'create'
+      reading === null ||
+      isLogFed(binding.capabilities) ||
+      binding.capabilities.condition === 'C0' ||
+      lane.intent.kind === 'create'
         ? reading
         : { ...reading, notBeforeMs: at.atMs },
   })

@@ -1,5 +1,5 @@
+import { afterPatch } from '../deliver/overlay.ts'
 import type { PlanContext } from '../deliver/plan.ts'
-import { afterPatch } from '../deliver/settle.ts'
 import { APPS, bindingOf, entityOf, imageOf, laneOf, recordOf, references } from '../merge/fake-record.ts'
 import { mergeImage } from '../merge/fold.ts'
 import type { BindingModel } from '../model/entity.ts'

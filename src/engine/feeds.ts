@@ -16,6 +16,8 @@ export class FeedReader {
   readonly #timers = new Map<string, { cancel(): void }>()
 
   readonly #unread = new Set<string>()
+  /** Who waits for feeds to be read past the time of their asking. */
+  #passes: Pass[] = []
 
   constructor(engine: Engine, connectors: ReadonlyMap<AppId, Connector>) {
     this.#engine = engine
@@ -46,6 +48,25 @@ export class FeedReader {
     for (const other of this.#unread) if (other.startsWith(app + '\u0000')) return
     this.#engine.dispatcher.unhold(app)
     this.#engine.wake()
+  }
+
+  /** Resolves once every feed of the application has been read to its end by a read that began after this call, and the journal has what it gave. */
+  passed(app: AppId): Promise<void> {
+    const source = this.#connectors.get(app)?.source
+    const feeds = source?.feeds.map(({ feed }) => feed) ?? []
+    return new Promise((resolve) => {
+      this.#passes.push({ app, missing: new Set(feeds), resolve })
+      for (const feed of feeds) source?.hurry?.(feed)
+    })
+  }
+
+  #passedBy(passes: readonly Pass[], feed: string): void {
+    for (const pass of passes) {
+      pass.missing.delete(feed)
+      if (pass.missing.size > 0) continue
+      this.#passes = this.#passes.filter((other) => other !== pass)
+      pass.resolve()
+    }
   }
 
   stop(): void {
@@ -79,16 +100,31 @@ export class FeedReader {
     const { journal, limits, cursor } = this.#engine
     if (journal.last() - cursor > limits.backlogMax) return false
     const after = await journal.feed(connector.app, feed)
-    const { changes, position, more } = await connector.source.read(feed, after, READ_MAX, this.#abort.signal)
-    if (this.#abort.signal.aborted || (changes.length === 0 && position === after)) return false
+    const asked = this.#passes.filter((pass) => pass.app === connector.app && pass.missing.has(feed))
+    const reading = connector.source.read(feed, after, READ_MAX, this.#abort.signal)
+    if (asked.length > 0) connector.source.hurry?.(feed)
+    const { changes, position, more } = await reading
+    if (this.#abort.signal.aborted) return false
+    if (changes.length === 0 && position === after) {
+      if (!more) this.#passedBy(asked, feed)
+      return false
+    }
     await this.#engine.append(
       changes.map((change) => this.#engine.newNotification(change)),
       [{ app: connector.app, feed, position }],
     )
     if (this.#abort.signal.aborted) return false
+    if (!more) this.#passedBy(asked, feed)
     await connector.source.confirm(feed, position)
     return more
   }
+}
+
+interface Pass {
+  readonly app: AppId
+  /** Feeds that have yet to be read to their end. */
+  readonly missing: Set<string>
+  readonly resolve: () => void
 }
 
 const nameOf = (app: AppId, feed: string): string => `${app}\u0000${feed}`

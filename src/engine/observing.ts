@@ -1,16 +1,18 @@
 import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
+import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { CanonicalKey } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
 import { valuesEquivalent } from '../model/value.ts'
 import { type Resolution, resolve } from '../resolve/resolve.ts'
-import { observe } from './decide.ts'
+import type { Observation } from './decide.ts'
 import { adoptCreate } from './evidence.ts'
 import { canonicalKeyFor } from './keys.ts'
+import { adoptLogged, observeBy } from './log-fed.ts'
 import type { Prepared } from './prepared.ts'
 import { emptyLane, type RecordWork } from './record-work.ts'
 
-import { at, laneReason, readReason, type Turn } from './turn.ts'
+import { at, isBusy, laneReason, readReason, type Turn } from './turn.ts'
 
 /** What applications told (docs/protocol.md 3.3): each observation resolved to its record and folded, or made to wait, or set aside. */
 export class Observing {
@@ -58,7 +60,7 @@ export class Observing {
 
   #openCreates(prepared: Prepared): readonly CanonicalKey[] {
     const { binding } = prepared
-    if (binding.capabilities.correlation) return NONE
+    if (tellsOurCreates(binding.capabilities)) return NONE
     const open = this.#turn.engine.latches.openCreates(binding.app, binding.object)
     if (open.size === 0) return NONE
     const keys = prepared.holdKeys === null ? [...open] : prepared.holdKeys.filter((key) => open.has(key))
@@ -131,13 +133,7 @@ export class Observing {
       const intent = lane?.intent
       if (work === undefined || lane === undefined || intent?.kind !== 'create' || intent.state !== 'unknown') continue
       if (!Object.entries(intent.native).every(([path, value]) => valuesEquivalent(image[path], value))) continue
-      const seen = {
-        ...at(prepared),
-        image,
-        token: prepared.token,
-        sourceTimeMs: prepared.sourceTimeMs,
-        isRead: prepared.begunAfter !== null,
-      }
+      const seen = this.#seen(prepared)
       return this.#turn.guarded(prepared, () => {
         adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
         this.#turn.linked(work, binding, prepared.nativeId)
@@ -167,11 +163,17 @@ export class Observing {
     const lane = work.lane(binding)
     if (prepared.begunAfter !== null && prepared.seq <= lane.readSeq) return this.#turn.done(prepared)
     if (lane.intent === null && prepared.kind === 'hint') return this.#hint(work, prepared, lane)
-    if (lane.intent !== null || lane.reading !== null) {
+    if (isBusy(lane, binding)) {
       this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
       return
     }
     this.#fold(work, prepared)
+  }
+
+  #seen(prepared: Prepared): Observation {
+    const { image, token, sourceTimeMs, mark } = prepared
+    const isOurs = mark?.startsWith(`${this.#turn.engine.info?.instanceId}.`) === true
+    return { ...at(prepared), image, token, sourceTimeMs, isRead: prepared.begunAfter !== null, mark, isOurs }
   }
 
   /** Something happened there: one read begun from now on answers it, and every hint until then. */
@@ -192,19 +194,9 @@ export class Observing {
   /** Folds into an idle, linked lane. */
   #fold(work: RecordWork, prepared: Prepared): void {
     this.#turn.guarded(prepared, () => {
-      observe(
-        work,
-        prepared.binding,
-        {
-          ...at(prepared),
-          image: prepared.image,
-          token: prepared.token,
-          sourceTimeMs: prepared.sourceTimeMs,
-          isRead: prepared.begunAfter !== null,
-        },
-        this.#turn.batch,
-      )
+      observeBy(work, prepared.binding, this.#seen(prepared), this.#turn.batch)
       this.#turn.received(work)
+      this.#turn.laneFreed(work, prepared.binding)
       this.#turn.done(prepared)
     })
   }
@@ -215,29 +207,18 @@ export class Observing {
     if (work === undefined)
       return this.#turn.park(prepared, new SyncError('internal.bug', `${key} was resolved but is not loaded`))
     const lane = work.lane(binding)
-    const seen = {
-      ...at(prepared),
-      image: prepared.image,
-      token: prepared.token,
-      sourceTimeMs: prepared.sourceTimeMs,
-      isRead: prepared.begunAfter !== null,
-    }
+    const seen = this.#seen(prepared)
     if (lane.intent !== null) {
       const replyWillTell = lane.intent.state === 'open' || binding.capabilities.idempotency !== 'none'
       if (replyWillTell || lane.intent.kind !== 'create') {
         this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
         return
       }
+      const intent = lane.intent
       this.#turn.guarded(prepared, () => {
-        adoptCreate(
-          work,
-          binding,
-          lane,
-          lane.intent as NonNullable<Lane['intent']>,
-          prepared.nativeId,
-          seen,
-          this.#turn.batch,
-        )
+        if (isLogFed(binding.capabilities))
+          adoptLogged(work, binding, intent, prepared.nativeId, seen, this.#turn.batch)
+        else adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
         this.#turn.linked(work, binding, prepared.nativeId)
         this.#turn.laneFreed(work, binding)
         this.#turn.done(prepared)
@@ -255,7 +236,7 @@ export class Observing {
           : `${binding.app}:${prepared.nativeId} bears our correlation id`,
       )
       if (prepared.kind === 'hint') this.#hint(work, prepared, work.lane(binding))
-      else observe(work, binding, seen, this.#turn.batch)
+      else observeBy(work, binding, seen, this.#turn.batch)
       this.#turn.received(work)
       this.#turn.linked(work, binding, prepared.nativeId)
       this.#turn.done(prepared)
@@ -273,18 +254,7 @@ export class Observing {
     const folded = this.#turn.guarded(prepared, () => {
       this.#linkLane(work, prepared, incarnation)
       work.say(prepared, binding.app, 'created', `${binding.app}:${prepared.nativeId} is new`)
-      observe(
-        work,
-        binding,
-        {
-          ...at(prepared),
-          image: prepared.image,
-          token: prepared.token,
-          sourceTimeMs: prepared.sourceTimeMs,
-          isRead: prepared.begunAfter !== null,
-        },
-        this.#turn.batch,
-      )
+      observeBy(work, binding, this.#seen(prepared), this.#turn.batch)
       if (prepared.matchKey !== null) {
         work.state = { ...work.state, matchKey: prepared.matchKey }
         work.matches.push({ matchKey: prepared.matchKey, key })

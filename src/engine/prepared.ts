@@ -30,6 +30,7 @@ export interface Prepared {
   readonly matchKey: string | null
   readonly token: Token | undefined
   readonly correlationId: CanonicalKey | undefined
+  readonly mark: string | undefined
   readonly sourceTimeMs: number | undefined
   /** Set for a read of ours. */
   readonly begunAfter: JournalPosition | null
@@ -51,6 +52,7 @@ export const refOf = (binding: BindingModel, nativeId: NativeId): string =>
 export function prepare(model: HubModel, entry: JournalEntry): Prepared[] {
   const { input } = entry
   if (input.type !== 'notification' && input.type !== 'read') return []
+  if (input.type === 'read' && input.read.result === 'passed') return []
   const from = input.type === 'notification' ? input.change : input.read
   return model.bindingsOf(from.app, from.object).map((binding) => prepareFor(model, binding, entry))
 }
@@ -79,7 +81,8 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     image: flat.image,
     matchKey: flat.image === null ? null : matchKeyOf(entity, binding, flat.image),
     token: facts.token,
-    correlationId: facts.correlationId as CanonicalKey | undefined,
+    correlationId: (facts.correlationId ?? keyOfOp(facts.mark)) as CanonicalKey | undefined,
+    mark: facts.mark,
     sourceTimeMs: facts.sourceTimeMs,
     begunAfter: input.type === 'read' ? input.begunAfter : null,
     references: flat.image === null ? [] : referencesIn(binding, flat.image),
@@ -90,6 +93,9 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
   }
 }
 
+/** The canonical key in an op id of any installation: a new record that bears the mark of a create of ours belongs to it. */
+const keyOfOp = (mark: string | undefined): string | undefined => mark?.split('.')[2]
+
 interface Facts {
   readonly nativeId: NativeId
   readonly kind: Prepared['kind']
@@ -97,6 +103,7 @@ interface Facts {
   readonly record: NativeRecord | undefined
   readonly token: Token | undefined
   readonly correlationId: string | undefined
+  readonly mark: string | undefined
   readonly sourceTimeMs: number | undefined
 }
 
@@ -110,6 +117,7 @@ function factsOfRead(input: Extract<JournalEntry['input'], { type: 'read' }>): F
     record: read.record,
     token: read.token,
     correlationId: read.correlationId,
+    mark: undefined,
     sourceTimeMs: read.sourceTimeMs,
   }
 }
@@ -130,6 +138,7 @@ function factsOfChange(
     record: change.record,
     token: change.token,
     correlationId: change.correlationId,
+    mark: change.mark,
     sourceTimeMs: change.sourceTimeMs,
   }
 }

@@ -1,9 +1,10 @@
 import type { Plan } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
 import { MissingReference } from '../merge/references.ts'
+import { isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
-import type { HeldEntry } from '../model/record.ts'
+import type { HeldEntry, Lane } from '../model/record.ts'
 import { Batch } from './batch.ts'
 import type { Engine } from './engine.ts'
 import { type Prepared, refOf } from './prepared.ts'
@@ -11,6 +12,8 @@ import type { At, RecordWork } from './record-work.ts'
 
 /** Names under which the due queue and the waiting room know what they wait for. */
 export const laneReason = (key: CanonicalKey, app: AppId): string => 'lane:' + laneKey(key, app)
+/** Writes of ours on this lane that its application's log has yet to show. */
+export const overlayReason = (key: CanonicalKey, app: AppId): string => 'over:' + laneKey(key, app)
 export const linkReason = (ref: string): string => 'link:' + ref
 export const readReason = (ref: string): string => 'read:' + ref
 
@@ -30,6 +33,8 @@ export class Turn {
   readonly live = new Set<JournalPosition>()
   /** Lanes whose state was read in this turn. */
   readonly fresh = new Set<string>()
+  /** Records whose rows among the open lanes may say what is over, although nothing else of them changes. */
+  readonly rewritten = new Set<CanonicalKey>()
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
   /** What planning found for each lane of the touched records. */
@@ -86,7 +91,8 @@ export class Turn {
       )
     }
     const ref = refOf(binding, missing.nativeId)
-    if (binding.capabilities.read !== 'R0') this.wantRead(binding, missing.nativeId, ref)
+    if (binding.capabilities.read !== 'R0' && !isLogFed(binding.capabilities))
+      this.wantRead(binding, missing.nativeId, ref)
     this.hold(
       prepared,
       [linkReason(ref)],
@@ -113,8 +119,7 @@ export class Turn {
   /** Whoever waited for this lane goes on, once nothing of ours is outstanding on it. */
   laneFreed(work: RecordWork, binding: BindingModel): void {
     const lane = work.lane(binding)
-    if (lane.intent === null && lane.reading === null)
-      this.engine.waiting.release(laneReason(work.state.key, binding.app))
+    if (!isBusy(lane, binding)) this.engine.waiting.release(laneReason(work.state.key, binding.app))
   }
 
   wantRead(binding: BindingModel, nativeId: NativeId, ref: string): void {
@@ -178,6 +183,14 @@ export class Turn {
   count(name: string): void {
     this.engine.verdicts[name] = (this.engine.verdicts[name] ?? 0) + 1
   }
+}
+
+/**
+ * Step 4: whether what is told of a lane has to wait. A log goes on being heard while a write is in doubt, because it alone can tell; and while one is open, if it says whose each change is.
+ */
+export function isBusy(lane: Lane, { capabilities }: BindingModel): boolean {
+  if (isLogFed(capabilities)) return lane.intent?.state === 'open' && capabilities.mark !== 'M2'
+  return lane.intent !== null || lane.reading !== null
 }
 
 /** The journal place of an entry. */

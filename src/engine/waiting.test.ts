@@ -22,6 +22,7 @@ function entryOf(seq: number, ref: string, more: Partial<Prepared> = {}): Prepar
     matchKey: null,
     token: undefined,
     correlationId: undefined,
+    mark: undefined,
     sourceTimeMs: undefined,
     begunAfter: null,
     references: [],

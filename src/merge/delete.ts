@@ -29,6 +29,7 @@ export function foldDelete(
     exists: false,
     image: {},
     sent: {},
+    overlays: [],
     intent: null,
     reading: null,
     retry: null,

@@ -19,13 +19,18 @@ import { agreedBy, setAsideFor } from './set-aside.ts'
 
 /** How an observation relates to a write of ours, when the ladder of docs/protocol.md 3.6 has found one. */
 export interface OwnWriteSeen {
-  /** exact: the image is the state right after our write. included: it holds our write or not, field by field (an UNKNOWN write found by a read). */
-  readonly how: 'exact' | 'included'
+  /**
+   * exact: the image is the state right after our write. included: it holds our write or not, field by field (an UNKNOWN write found by a read). late: all that changed is an old write of ours, applied after
+   * it was given up: nobody's change.
+   */
+  readonly how: 'exact' | 'included' | 'late'
   /** The canonical values that we wrote, and the native values they were written as. */
   readonly patch: Fields
   readonly native: Image
   /** Of our write: what the app changes in answer to it descends from it. null where another change may have come between. */
   readonly origin: Pick<Origin, 'root' | 'hops'> | null
+  /** The parts that `native` touches stand in it whole: what is like it there is ours, and an element that it lacks was taken out by us. */
+  readonly whole?: boolean
   /** The version of the head that we wrote; null where the lane's basis says it already. */
   readonly headSeq: JournalPosition | null
 }
@@ -136,7 +141,9 @@ class Fold {
   #foldOne(change: ChangedValue): void {
     const { path, value } = change
     if (this.#isOwn(change)) {
-      const ours = this.input.own?.patch[path] as Value
+      const patch = this.input.own?.patch ?? {}
+      const ours = path in patch ? (patch[path] as Value) : value
+      if (value === false && isPresence(path)) this.#forgetElement(path)
       this.sent[path] = ours
       if (!valuesEqual(ours, value)) this.rendition.push(path)
       return
@@ -190,12 +197,22 @@ class Fold {
   /** Step 7: the value is our own write as the app renders it. For an UNKNOWN write only when it is recognisably ours. */
   #isOwn(change: ChangedValue): boolean {
     const own = this.input.own
-    if (own === null || !(change.path in own.patch)) return false
+    if (own === null) return false
+    if (own.how === 'late') return true
+    if (!(change.path in own.patch)) return own.whole === true && this.#isInWhole(change, own.native)
     if (own.how === 'exact') return true
     if (change.path.endsWith(']')) return change.value === own.patch[change.path]
     return change.natives.every(
       (native) => native in own.native && mayBeRenditionOf(own.native[native], this.input.image[native]),
     )
+  }
+
+  /** Of a part that we wrote whole: what stands there as we wrote it, and what is gone because we did not write it. */
+  #isInWhole(change: ChangedValue, native: Image): boolean {
+    const part = this.input.binding.parts.find((one) => change.path.startsWith(one.part + '['))
+    if (part === undefined || native[part.container] !== true) return false
+    if (change.value === false && isPresence(change.path)) return change.natives.every((name) => native[name] !== true)
+    return change.natives.every((name) => name in native && mayBeRenditionOf(native[name], this.input.image[name]))
   }
 
   #accept(path: Path, value: Value): void {
@@ -223,6 +240,11 @@ class Fold {
       }
       delete this.head[path]
     }
+    this.#forgetElement(element)
+  }
+
+  #forgetElement(element: Path): void {
+    const prefix = element + '.'
     for (const path of Object.keys(this.sent)) if (path.startsWith(prefix)) delete this.sent[path]
   }
 

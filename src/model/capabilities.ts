@@ -9,6 +9,11 @@ export interface Capabilities {
   readonly token: 'T2' | 'T1' | 'T0'
   /** C2 a write is refused when the base token or the old values differ; C0 blind. */
   readonly condition: 'C2' | 'C0'
+  /**
+   * What a C2 condition looks at. record (also when absent): the record's version, so that a write which was taken has overwritten nothing unseen. patch: only the old values of the
+   * fields (and whole parts) that the write changes, so that an unseen edit of other fields may stand beside it; such a target is told `baseValues`.
+   */
+  readonly conditionOn?: 'record' | 'patch'
   /** Create: K2 idempotency key or unique stored correlation id; K1 searchable correlation id; K0 none. */
   readonly create: 'K2' | 'K1' | 'K0'
   /** M2 per operation, in the same transaction; M1 "a write of this client"; Mr a field in the row; M0 none. */
@@ -32,6 +37,16 @@ export interface Capabilities {
   /** The longest time that the application, or a proxy before it, may still apply a request that we gave up on. */
   readonly fenceMs: number
 }
+
+/**
+ * Whether what we wrote is kept apart (overlays) until the application's log shows it. So it is where the log is complete and ordered and a write may stand beside edits that the log has yet to
+ * show: then only the log may say what the application holds, never a read or the reply to a write (docs/protocol.md step 9).
+ */
+export const isLogFed = (c: Capabilities): boolean =>
+  c.feed === 'F3' && c.token === 'T2' && c.image !== 'I0' && (c.condition === 'C0' || c.conditionOn === 'patch')
+
+/** Whether what tells of a new record tells also that a create of ours made it. */
+export const tellsOurCreates = (c: Capabilities): boolean => c.correlation || c.mark === 'M2'
 
 /** The class of section 1: A, B, B-, C, D, or X where no two-way promise can be made with these letters. */
 export type CapabilityClass = 'A' | 'B' | 'B-' | 'C' | 'D' | 'X'

@@ -16,7 +16,10 @@ export interface Change {
   readonly token?: Token
   /** The canonical key that a create of ours stored in the record, where the application keeps it. */
   readonly correlationId?: string
-  /** The op id of the write that caused this, where the application carries marks. */
+  /**
+   * The op id of the write that caused this, where the application carries marks (M2). Where one mark stands for a whole transaction of ours, the connector has found the op of this record. What
+   * triggers of the application add in the same transaction bears the same mark.
+   */
   readonly mark?: string
   /** When the application says that the change happened (ms since 1970); untrusted, only for the policy `latest`. */
   readonly sourceTimeMs?: number
@@ -31,8 +34,11 @@ export interface ReadImage {
   readonly app: AppId
   readonly object: ObjectId
   readonly nativeId: NativeId
-  /** found; missing (404 or 410); failed (nothing learnt, the read is tried again). */
-  readonly result: 'found' | 'missing' | 'failed'
+  /**
+   * found; missing (404 or 410); failed (nothing learnt, the read is tried again). passed: nobody looked at the record, but the application's log was read to its end after it was asked for:
+   * whatever had happened by then stands before this in the journal.
+   */
+  readonly result: 'found' | 'missing' | 'failed' | 'passed'
   readonly record?: NativeRecord
   readonly token?: Token
   readonly correlationId?: string

@@ -65,12 +65,23 @@ export interface OwnWrite {
   readonly hops: number
 }
 
-/** An own acknowledged write whose position in the feed is not reached yet (blind writes to a log-fed app). */
+/**
+ * An own write that is known to be applied, whose position in the application's log is not reached yet: what the application holds is `image` and `sent`, and these over it, oldest first. A delete stands
+ * for every answer that says that the record is gone.
+ */
 export interface Overlay {
   readonly op: OpId
+  readonly kind: Intent['kind']
   readonly token: Token | null
   readonly patch: Fields
+  /** As written; the parts that it touches whole. */
   readonly native: Image
+  readonly headSeq: JournalPosition
+  readonly root: JournalPosition
+  readonly hops: number
+  /** Where its acknowledgement stands in the journal, and when it came: once the log was read from there on to its end, the write has left nothing in it. */
+  readonly seq: JournalPosition
+  readonly atMs: number
 }
 
 /** Set aside, visibly: nothing is sent on this lane until a newer head tries once, or a person releases it. */
@@ -302,6 +313,10 @@ export const nextHeadSeq = (record: Pick<RecordState, 'headSeq'>, seq: JournalPo
 export const OWN_WRITES_MAX = 32
 /** Verdicts kept in a record's row, so that `explain` outlives the journal. */
 export const VERDICTS_MAX = 64
+
+/** Whether the application holds the record, as far as is known: also what our own writes made or took away since its log was read. */
+export const isThere = (lane: Lane): boolean =>
+  lane.exists === true && !lane.overlays.some((overlay) => overlay.kind === 'delete')
 
 /** True while an intent or overlay of ours is outstanding: the latch of docs/protocol.md. */
 export const isLatchClosed = (state: OpenLane['state']): boolean =>

@@ -55,13 +55,18 @@ export interface Source extends AsyncDisposable {
    * have effects: after it resolves the changes are journalled, and only then `reply` goes out; a crash between makes the sender resend.
    */
   accept(request: RawRequest, nowMs: number): Accepted
-  /** Changes after `after` (null: from the beginning of what the application still knows), at most `max`. An empty result is not an error. */
+  /**
+   * Changes after `after` (null: from the beginning of what the application still knows), at most `max`; a source transaction of up to 10,000 changes is given whole all the same. An empty result is not an
+   * error. `more: false` of a log (F3) is a promise: whatever was committed before this call began has been given by it or by earlier ones. Writes in doubt are decided on it.
+   */
   read(
     feed: string,
     after: FeedPosition | null,
     max: number,
     signal: AbortSignal,
   ): Promise<{ readonly changes: readonly Change[]; readonly position: FeedPosition; readonly more: boolean }>
+  /** Asks a `read` of this feed that waits for news to end now with what there is. Absent where such a read ends within a second by itself. */
+  hurry?(feed: string): void
   /** The journal has everything up to `position`; the application may forget it. Never called with a position that is not durable. */
   confirm(feed: string, position: FeedPosition): Promise<void>
   /** Reads records as they are now; one result per request, same order. A failed read is a result (`failed`), not a rejection. */
@@ -101,7 +106,10 @@ export interface WriteOp {
   readonly full: NativeRecord
   /** The version this write is based on; the target refuses the write when the record has another (C2). */
   readonly baseToken: Token | null
-  /** Native values this write is based on, of the changed fields, for targets that compare old values. */
+  /**
+   * Native values this write is based on, of the changed fields (parts that it touches whole), for targets that compare old values (`conditionOn: 'patch'`): the write is refused as `conflict` when one of them
+   * differs. A field that is absent here was never seen there.
+   */
   readonly baseValues: NativeRecord
   /** Stored in a created record, where the application keeps it. */
   readonly correlationId: CanonicalKey

@@ -1,3 +1,4 @@
+import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type CanonicalKey, compareTokens, type Token } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
@@ -48,18 +49,22 @@ export function resolve(subject: Subject, around: Surroundings): Resolution {
   if (link !== undefined && link.state === 'live' && link.key !== null) return { to: 'record', key: link.key }
   if (link !== undefined && isOfTheDead(subject, link)) return { to: 'drop', why: 'no newer than its deletion' }
   // Newer than what we knew when it was deleted, but perhaps older than the deletion itself: a read tells.
-  if (link !== undefined && !subject.isRead && subject.binding.capabilities.read !== 'R0') return { to: 'read' }
+  if (link !== undefined && !subject.isRead && !toldByLog(subject) && subject.binding.capabilities.read !== 'R0')
+    return { to: 'read' }
   const incarnation = link === undefined ? 0 : link.incarnation + 1
   const correlated = byCorrelation(subject, around)
   if (correlated !== undefined && subject.kind !== 'deleted')
     return { to: 'link', key: correlated, why: 'correlation', incarnation }
-  if (correlated === undefined && around.openCreates.length > 0 && !subject.binding.capabilities.correlation) {
+  if (correlated === undefined && around.openCreates.length > 0 && !tellsOurCreates(subject.binding.capabilities)) {
     return { to: 'hold', keys: around.openCreates }
   }
   if (subject.kind === 'deleted') return { to: 'tombstone' }
   if (subject.kind === 'hint') return { to: 'read' }
   return byMatch(subject, around, incarnation)
 }
+
+/** An ordered, complete log tells of deletion and new life in their order: what comes after the deletion is a new life. */
+const toldByLog = ({ binding, token }: Subject): boolean => isLogFed(binding.capabilities) && token !== undefined
 
 /** A tombstoned id: only a state that is provably newer than the deletion is a new incarnation. */
 function isOfTheDead(subject: Subject, tombstone: Link): boolean {

@@ -1,5 +1,5 @@
 import type { ReadImage } from '../../model/change.ts'
-import type { FeedPosition } from '../../model/ids.ts'
+import type { FeedPosition, NativeId, ObjectId, Token } from '../../model/ids.ts'
 import type { WriteOp } from '../../ports/app.ts'
 import { type AppRecord, SimApp } from './apps/app.ts'
 import { type Feed, type FeedPage, LogFeed, PollFeed } from './apps/feeds.ts'
@@ -84,6 +84,11 @@ export class AppNode {
     this.#handed = null
   }
 
+  /** A reader that waits for news wants to know now where the feed stands. */
+  hurry(): void {
+    this.#wake?.()
+  }
+
   /** A read of the feed waits for news (but not for ever), looks at its own pace, and may fail. To read after a position is to confirm it. */
   readFeed(
     after: FeedPosition | null,
@@ -122,6 +127,15 @@ export class AppNode {
       }
       signal.addEventListener('abort', answer, { once: true })
     })
+  }
+
+  /** Of a log that blind writes may run ahead of: how far the hub had followed it when it sent a write. */
+  noteFollowed(object: ObjectId, nativeId: NativeId, token: Token | null): void {
+    const { condition, feed } = this.app.profile.capabilities
+    if (condition === 'C2' || feed !== 'F3' || !(this.feed instanceof LogFeed)) return
+    const capturedSeq = token === null ? 0 : (this.feed.seqByToken.get(token) ?? 0)
+    const receivedAtMs = this.#world.clock.monotonicMs()
+    this.#world.history.reads.push({ app: this.app.profile.app, object, nativeId, capturedSeq, receivedAtMs })
   }
 
   /** What the hub knows of an application that takes blind writes, and since when: the start of every window in which an edit may be lost. */

@@ -100,6 +100,10 @@ export class SimConnector implements Connector, Source, Target {
     })
   }
 
+  hurry(_feed: string): void {
+    if (this.#life.isAlive) this.#node.hurry()
+  }
+
   async confirm(_feed: string, position: FeedPosition): Promise<void> {
     if (this.#life.isAlive) this.#node.confirmed(position)
   }

@@ -42,6 +42,8 @@ export interface HistoryApp {
   readonly rank: number
   /** Writes are not conditional (C0): what users commit between our read and our write is lost, and counted as declared. */
   readonly blind: boolean
+  /** It takes blind writes and keeps a complete log: what such a write has overwritten unread is found in the log and repaired, so nothing may be lost, but for a while it is gone. */
+  readonly repairs: boolean
   /** Its version tokens are made from the content alone: what was changed and set back looks as if nothing had happened. */
   readonly contentTokens: boolean
   /** Its API refuses some texts. */

@@ -80,6 +80,11 @@ export class Oracle {
     return this.#objects.get(app)?.blind === true
   }
 
+  /** Whether a write of the hub may take the place of an edit that it could not know of: for good, or until it is repaired. */
+  overwritesUnread(app: AppId): boolean {
+    return this.isBlind(app) || this.#objects.get(app)?.repairs === true
+  }
+
   candidates(record: number, path: Path, taint: Taint): readonly WriteNode[] {
     return this.#byTaint.get(`${record} ${path} ${taint}`) ?? NOBODY
   }
@@ -215,7 +220,7 @@ export class Oracle {
     } else {
       sources[path] = NOBODY
       const isDeclared =
-        this.isBlind(version.app) && before.length > 0 && before.every((node) => this.isUnseen(node, version))
+        this.overwritesUnread(version.app) && before.length > 0 && before.every((node) => this.isUnseen(node, version))
       if (!isDeclared)
         this.fabricated.push({
           version,
@@ -262,7 +267,7 @@ export class Oracle {
   #judgeOrder(version: AppVersion, path: Path, before: readonly WriteNode[], candidates: readonly WriteNode[]): void {
     const [now] = before
     if (now === undefined || before.length > 1 || !candidates.every((node) => isSureAncestor(node, now))) return
-    if (this.isBlind(version.app) && this.isUnseen(now, version)) return
+    if (this.overwritesUnread(version.app) && this.isUnseen(now, version)) return
     if (
       this.history.apps.get(version.app)?.contentTokens === true &&
       candidates.some((node) => now.parents.includes(node)) &&

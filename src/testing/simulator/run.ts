@@ -44,7 +44,7 @@ export interface RunResult {
   readonly lines: readonly string[]
 }
 
-export const DEFAULT_CLASSES = ['A', 'C'] as const
+export const DEFAULT_CLASSES = ['A', 'B', 'C'] as const
 
 /** After the users have stopped, the hub must have come to rest within this time, and then stay at rest for as long. */
 const REST_MS = 10 * 60_000
@@ -242,6 +242,7 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
           app,
           rank: index,
           blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3',
+          repairs: capabilities.condition === 'C0' && capabilities.feed === 'F3',
           contentTokens: tokens === 'content',
           strict: isStrict,
           objects,
@@ -255,7 +256,12 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
     acknowledged: [],
     heads: [],
     writesAfterQuiet: [],
-    exact: calm && profiles.every(({ capabilities }) => capabilities.reply.image),
+    // What a blind write has overwritten unread is written again: an effective write more, without a conflict.
+    exact:
+      calm &&
+      profiles.every(
+        ({ capabilities: { reply, condition, feed } }) => reply.image && (condition === 'C2' || feed !== 'F3'),
+      ),
     doubts: DOUBTFUL.some((name) => rates[name] > 0),
     calm,
     startMs,

@@ -11,7 +11,17 @@ import {
   asOpId,
   asToken,
 } from '../../model/ids.ts'
-import type { Conflict, HeldEntry, Intent, Lane, Link, OpenLane, RecordState, Verdict } from '../../model/record.ts'
+import type {
+  Conflict,
+  HeldEntry,
+  Intent,
+  Lane,
+  Link,
+  OpenLane,
+  Overlay,
+  RecordState,
+  Verdict,
+} from '../../model/record.ts'
 import type { NewEntry } from '../../ports/journal.ts'
 import type { CommitBatch, LoadQuery } from '../../ports/store.ts'
 
@@ -82,6 +92,20 @@ export const sampleIntent = (over: Partial<Intent> = {}): Intent => ({
   hops: 1,
   mappingVersion: 1,
   headSeq: asJournalPosition(1),
+  ...over,
+})
+
+export const sampleOverlay = (over: Partial<Overlay> = {}): Overlay => ({
+  op: asOpId('h1.1.k.orders.7'),
+  kind: 'update',
+  token: null,
+  patch: { none: null },
+  native: { no: 1n },
+  headSeq: asJournalPosition(1),
+  root: asJournalPosition(1),
+  hops: 1,
+  seq: asJournalPosition(4),
+  atMs: AT_MS,
   ...over,
 })
 

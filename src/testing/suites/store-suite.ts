@@ -15,6 +15,7 @@ import {
   sampleLane,
   sampleLink,
   sampleOpenLane,
+  sampleOverlay,
   sampleRecord,
   sampleVerdict,
   WAREHOUSE,
@@ -154,7 +155,7 @@ function fullRecord(): RecordState {
       [ORDERS]: sampleLane(ORDERS, {
         sent: { name: 'Ada\u0000"\\\n\u{1F510}', credit: 9007199254740993n, extra: [] },
         intent: sampleIntent(),
-        overlays: [{ op: sampleIntent().op, token: null, patch: { none: null }, native: { no: 1n } }],
+        overlays: [sampleOverlay()],
         own: [
           {
             op: sampleIntent().op,

@@ -8,7 +8,7 @@ import {
   type OpId,
   type Token,
 } from '../../../model/ids.ts'
-import type { Fields, NativeRecord, Path, Value } from '../../../model/value.ts'
+import type { Fields, NativeData, NativeRecord, Path, Value } from '../../../model/value.ts'
 import type { WriteOp } from '../../../ports/app.ts'
 import { recordOfCode } from '../fields.ts'
 import type { AppVersion, HubWrite, UserWrite } from '../history.ts'
@@ -158,8 +158,7 @@ export class SimApp {
   #applyChange(op: WriteOp, sent: Sent): Outcome {
     const record = op.nativeId === null ? undefined : this.recordAt(op.object, op.nativeId)
     if (record === undefined || !record.isLive) return { op: op.op, result: 'gone' }
-    const isConditional = this.profile.capabilities.condition === 'C2' && op.baseToken !== null
-    if (isConditional && op.baseToken !== record.token) return { op: op.op, result: 'conflict' }
+    if (!this.#meetsCondition(record, op)) return { op: op.op, result: 'conflict' }
     if (op.kind === 'delete') {
       this.#commit(record, 'delete', record.cells, null, this.#hubWrite(op, record.object, sent))
       return { op: op.op, result: 'applied' }
@@ -168,6 +167,13 @@ export class SimApp {
     const next = mergeWrite(record, op.patch)
     this.#commit(record, 'update', next, null, this.#hubWrite(op, record.object, sent), op.resend)
     return this.#applied(op, record)
+  }
+
+  #meetsCondition(record: AppRecord, op: WriteOp): boolean {
+    const { condition, conditionOn } = this.profile.capabilities
+    if (condition === 'C0') return true
+    if (conditionOn === 'patch') return holds(record, op.baseValues)
+    return op.baseToken === null || op.baseToken === record.token
   }
 
   #applied(op: WriteOp, record: AppRecord): Outcome {
@@ -298,6 +304,23 @@ function mergeWrite(record: AppRecord, patch: NativeRecord): Cells {
   const prefix = record.object.part?.name + '['
   for (const path in record.cells) if (!path.startsWith(prefix)) next[path] = record.cells[path] as Value
   return { ...next, ...cells }
+}
+
+/** Whether a record holds exactly these values; a part that is named must be so as a whole. */
+function holds(record: AppRecord, values: NativeRecord): boolean {
+  const { object, cells } = record
+  const current = object.toWire(cells)
+  return Object.keys(values).every((name) => name in current && holdsData(values[name], current[name]))
+}
+
+function holdsData(wanted: NativeData | undefined, found: NativeData | undefined): boolean {
+  if (Array.isArray(wanted)) {
+    if (!Array.isArray(found) || wanted.length !== found.length) return false
+    return wanted.every((element, i) => holdsData(element, found[i]))
+  }
+  if (typeof wanted !== 'object' || wanted === null) return wanted === found
+  const inner = found as NativeRecord
+  return Object.entries(wanted).every(([name, value]) => holdsData(value, inner[name]))
 }
 
 function changedPaths(before: Cells, after: Cells): Path[] {

@@ -1,5 +1,5 @@
 import type { Change } from '../../../model/change.ts'
-import { asFeedPosition, type FeedPosition } from '../../../model/ids.ts'
+import { asFeedPosition, type FeedPosition, type Token } from '../../../model/ids.ts'
 import type { AppRecord, SimApp } from './app.ts'
 
 export interface FeedPage {
@@ -22,12 +22,15 @@ const start = (after: FeedPosition | null): number => (after === null ? 0 : Numb
 export class LogFeed implements Feed {
   readonly #app: SimApp
   readonly #changes: Change[] = []
+  /** Which version stands at a position of the log, by its place in the order of everything. */
+  readonly seqByToken = new Map<Token, number>()
 
   constructor(app: SimApp) {
     this.#app = app
   }
 
   committed(record: AppRecord): void {
+    if (record.token !== undefined) this.seqByToken.set(record.token, record.version.seq)
     const deliveryId = `${this.#app.profile.app}-l${this.#changes.length + 1}`
     this.#changes.push(this.#app.changeOf(record, 'image', deliveryId))
   }
@@ -40,7 +43,8 @@ export class LogFeed implements Feed {
     const from = start(after)
     const changes = this.#changes.slice(from, from + max)
     const to = from + changes.length
-    return { changes, position: asFeedPosition(String(to)), more: to < this.#changes.length }
+    const position = asFeedPosition(String(to))
+    return { changes, position, more: to < this.#changes.length }
   }
 }
 

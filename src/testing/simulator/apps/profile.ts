@@ -4,10 +4,19 @@ import type { Rng } from '../rng.ts'
 import type { AppObject } from './mapping.ts'
 
 /** Kinds of application, each a set of capability letters of docs/protocol.md section 1. */
-export type Flavour = 'hook' | 'thin' | 'poll' | 'log' | 'log-mark' | 'log-blind' | 'thin-blind' | 'poll-blind'
+export type Flavour =
+  | 'hook'
+  | 'thin'
+  | 'poll'
+  | 'log'
+  | 'log-values'
+  | 'log-mark'
+  | 'log-blind'
+  | 'thin-blind'
+  | 'poll-blind'
 
 export const FLAVOURS_BY_CLASS = {
-  A: ['hook', 'thin', 'poll', 'log'],
+  A: ['hook', 'thin', 'poll', 'log', 'log-values'],
   B: ['log-mark'],
   'B-': ['log-blind'],
   C: ['thin-blind', 'poll-blind'],
@@ -42,13 +51,26 @@ export interface AppProfile {
   readonly objectsById: ReadonlyMap<ObjectId, AppObject>
 }
 
-type Letters = Pick<Capabilities, 'feed' | 'token' | 'condition' | 'create' | 'mark' | 'image' | 'idempotency'>
+type Letters = Pick<
+  Capabilities,
+  'feed' | 'token' | 'condition' | 'conditionOn' | 'create' | 'mark' | 'image' | 'idempotency'
+>
 
 const LETTERS: Readonly<Record<Flavour, Letters>> = {
   hook: { feed: 'F2', token: 'T2', condition: 'C2', create: 'K2', mark: 'M0', image: 'I2', idempotency: 'all' },
   thin: { feed: 'F2', token: 'T1', condition: 'C2', create: 'K2', mark: 'M0', image: 'I0', idempotency: 'all' },
   poll: { feed: 'F1', token: 'T1', condition: 'C2', create: 'K2', mark: 'M0', image: 'I2', idempotency: 'all' },
   log: { feed: 'F3', token: 'T2', condition: 'C2', create: 'K1', mark: 'M0', image: 'I2', idempotency: 'none' },
+  'log-values': {
+    feed: 'F3',
+    token: 'T2',
+    condition: 'C2',
+    conditionOn: 'patch',
+    create: 'K2',
+    mark: 'M2',
+    image: 'I2',
+    idempotency: 'all',
+  },
   'log-mark': { feed: 'F3', token: 'T2', condition: 'C0', create: 'K1', mark: 'M2', image: 'I2', idempotency: 'none' },
   'log-blind': { feed: 'F3', token: 'T2', condition: 'C0', create: 'K1', mark: 'M0', image: 'I2', idempotency: 'none' },
   'thin-blind': {
@@ -125,6 +147,7 @@ export function drawProfile(
 /** The same flavour is met with and without what it need not have. */
 function drawLetters(flavour: Flavour, random: Rng): Letters {
   const letters = LETTERS[flavour]
+  if (flavour === 'log-values' && random.chance(0.4)) return { ...letters, create: 'K1', idempotency: 'none' }
   if (flavour === 'poll' && random.chance(0.3)) return { ...letters, image: 'I0' }
   if ((flavour === 'hook' || flavour === 'thin') && random.chance(0.25)) return { ...letters, idempotency: 'create' }
   if ((flavour === 'thin-blind' || flavour === 'poll-blind') && random.chance(0.3)) {

@@ -54,8 +54,10 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     'create-fence-skipped-after-restart',
     'step 15 v: so is one that was open when the hub died',
     EVIDENCE,
-    `reading === null || binding.capabilities.condition === 'C0' || lane.intent.kind === 'create'`,
-    'reading === null',
+    `      binding.capabilities.condition === 'C0' ||
+      lane.intent.kind === 'create'
+`,
+    '      false\n',
   ),
   mutant(
     'blind-write-fence-skipped',

@@ -13,17 +13,17 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'boolean-latch',
     'section 0, 1: an observation of a lane with an open write waits and is folded; it is not dropped because a latch is closed',
     OBSERVING,
-    `    if (lane.intent !== null || lane.reading !== null) {
+    `    if (isBusy(lane, binding)) {
       this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
       return
     }`,
-    `    if (lane.intent !== null || lane.reading !== null) return this.#turn.done(prepared)`,
+    `    if (isBusy(lane, binding)) return this.#turn.done(prepared)`,
   ),
   mutant(
     'busy-lane-folded',
     'step 4: a lane with a write or read under way makes its observations wait',
     OBSERVING,
-    `    if (lane.intent !== null || lane.reading !== null) {
+    `    if (isBusy(lane, binding)) {
       this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
       return
     }`,
@@ -33,7 +33,7 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'create-hold-skipped',
     'step 3: an unknown record of an application that keeps no correlation ids is held while a create of ours is open there',
     RESOLVE,
-    `around.openCreates.length > 0 && !subject.binding.capabilities.correlation`,
+    `around.openCreates.length > 0 && !tellsOurCreates(subject.binding.capabilities)`,
     'false',
   ),
   mutant(
@@ -56,7 +56,7 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: RESOLVE,
-        from: `around.openCreates.length > 0 && !subject.binding.capabilities.correlation`,
+        from: `around.openCreates.length > 0 && !tellsOurCreates(subject.binding.capabilities)`,
         to: 'false',
       },
       {
@@ -94,7 +94,7 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
       { file: RESOLVE, from: `link !== undefined && isOfTheDead(subject, link)`, to: 'false' },
       {
         file: RESOLVE,
-        from: `link !== undefined && !subject.isRead && subject.binding.capabilities.read !== 'R0'`,
+        from: `link !== undefined && !subject.isRead && !toldByLog(subject) && subject.binding.capabilities.read !== 'R0'`,
         to: 'false',
       },
     ],
@@ -103,7 +103,7 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'tombstone-not-read-again',
     'hazard 16: an image newer than a deletion as it was known may be older than the deletion itself; a read tells',
     RESOLVE,
-    `link !== undefined && !subject.isRead && subject.binding.capabilities.read !== 'R0'`,
+    `link !== undefined && !subject.isRead && !toldByLog(subject) && subject.binding.capabilities.read !== 'R0'`,
     'false',
   ),
   mutant(
@@ -155,10 +155,10 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'rendition-off',
     'step 7: how an application keeps what we wrote is its rendition, and not a change',
     FOLD,
-    `    if (own === null || !(change.path in own.patch)) return false
-    if (own.how === 'exact') return true`,
-    `    if (own === null || !(change.path in own.patch) || this.input.record !== null) return false
-    if (own.how === 'exact') return true`,
+    `    if (own.how === 'late') return true
+    if (!(change.path in own.patch))`,
+    `    if (this.input.record !== null) return false
+    if (!(change.path in own.patch))`,
   ),
   mutant(
     'rendition-of-anything',

@@ -117,10 +117,8 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
     'released-lane-not-examined',
     'step 12: what waited for a lane is examined again when it is free',
     'src/engine/turn.ts',
-    `    if (lane.intent === null && lane.reading === null)
-      this.engine.waiting.release(`,
-    `    if (lane.intent === null && lane.reading === null && work.state.rev % 3 !== 0)
-      this.engine.waiting.release(`,
+    '    if (!isBusy(lane, binding)) this.engine.waiting.release(',
+    '    if (!isBusy(lane, binding) && work.state.rev % 3 !== 0) this.engine.waiting.release(',
   ),
   mutant(
     'waiters-for-a-link-not-planned',

@@ -23,6 +23,8 @@ export function sendingChecks(
         world.fail('batch', `${app} has ${calls} calls under way`)
       for (const op of ops) {
         checkIntent(node, world, op)
+        if (op.nativeId !== null)
+          node.noteFollowed(op.object, op.nativeId, world.stored.get(op.correlationId)?.lanes[app]?.token ?? null)
         checkFreshness(node, world, op)
         if (underWay.has(op.correlationId))
           world.fail('one-open-write', `${app} has two writes of ${op.correlationId} under way, the second is ${op.op}`)
@@ -70,7 +72,8 @@ function checkIntent(node: AppNode, world: World, op: WriteOp): void {
       `${op.op} left for ${app}, but the store holds ${intent?.op ?? 'no intent'} for that lane`,
     )
   }
-  if (capabilities.condition === 'C2' && op.kind !== 'create' && op.baseToken === null) {
+  const isByToken = capabilities.condition === 'C2' && capabilities.conditionOn !== 'patch'
+  if (isByToken && op.kind !== 'create' && op.baseToken === null) {
     world.fail(
       'conditional-write',
       `${op.op} (${op.kind}) left for ${app} without a base token, although ${app} takes conditions`,

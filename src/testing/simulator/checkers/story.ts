@@ -27,6 +27,7 @@ export class Story {
             app: asAppId(app),
             rank,
             blind: more.blind?.includes(app) === true,
+            repairs: false,
             contentTokens: false,
             strict: false,
             objects: new Map([[CUSTOMER, object]]),
