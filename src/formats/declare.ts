@@ -1,5 +1,4 @@
 import { SyncError } from '../errors/index.ts'
-import { schemaMapping } from './schema.ts'
 import type {
   CsvSpec,
   FormSpec,
@@ -28,6 +27,8 @@ export interface XmlMappingOptions {
   readonly order?: Readonly<Record<string, readonly string[]>>
   /** Paths of elements that are never read into the data. */
   readonly omit?: readonly string[]
+  /** The list whose elements are documents of their own: `'order'` for `<orders><order/><order/></orders>`. It is one of `lists` by itself. */
+  readonly documents?: string
 }
 
 export interface XmlOptions extends XmlMappingOptions {
@@ -66,8 +67,13 @@ export interface CsvOptions {
 export const json = (): JsonSpec => ({ kind: 'json' })
 
 export function xml(options: XmlOptions = {}): XmlSpec {
-  checkOptions('xml()', options, ['root', ...MAPPING_OPTIONS])
-  return { kind: 'xml', root: options.root ?? null, ...mappingOf('xml()', options) }
+  checkOptions('xml()', options, ['root', 'documents', ...MAPPING_OPTIONS])
+  return {
+    kind: 'xml',
+    root: options.root ?? null,
+    documents: options.documents ?? null,
+    ...mappingOf('xml()', options),
+  }
 }
 
 export function soap(options: SoapOptions): SoapSpec {
@@ -79,6 +85,7 @@ export function soap(options: SoapOptions): SoapSpec {
     throw invalid('soap().versions', "it names other versions than '1.1' and '1.2', or none")
   return {
     kind: 'soap',
+    documents: options.documents ?? null,
     versions,
     request,
     reply: options.reply ?? `${request}Response`,
@@ -87,7 +94,7 @@ export function soap(options: SoapOptions): SoapSpec {
     ack: options.ack ?? '',
     requestSchema: options.requestSchema ?? null,
     replySchema: options.replySchema ?? null,
-    ...mappingOf('soap()', withSchemas(options)),
+    ...mappingOf('soap()', options),
   }
 }
 
@@ -114,20 +121,17 @@ export function csv(options: CsvOptions = {}): CsvSpec {
 /** Plain text, in one field (`text` unless named). */
 export const text = (field = 'text'): TextSpec => ({ kind: 'text', field })
 
-/** What is said by hand goes before what the schemas say. */
-function withSchemas(options: SoapOptions): SoapOptions {
-  const said = [options.requestSchema, options.replySchema].flatMap((schema) =>
-    schema === undefined ? [] : [schemaMapping(schema)],
-  )
-  return {
-    ...options,
-    lists: [...new Set([...(options.lists ?? []), ...said.flatMap(({ lists }) => lists)])],
-    types: Object.assign({}, ...said.map(({ types }) => types), options.types),
-    order: Object.assign({}, ...said.map(({ order }) => order), options.order),
-  }
-}
-
-const SOAP_OPTIONS = ['request', 'reply', 'action', 'versions', 'understood', 'ack', 'requestSchema', 'replySchema']
+const SOAP_OPTIONS = [
+  'documents',
+  'request',
+  'reply',
+  'action',
+  'versions',
+  'understood',
+  'ack',
+  'requestSchema',
+  'replySchema',
+]
 const MAPPING_OPTIONS = ['lists', 'types', 'namespace', 'localNames', 'prefixes', 'order', 'omit'] as const
 
 function mappingOf(where: string, options: XmlMappingOptions): XmlMapping {
@@ -143,7 +147,7 @@ function mappingOf(where: string, options: XmlMappingOptions): XmlMapping {
       throw invalid(`${where}.prefixes`, `the prefix ${prefix} is taken by XML or SOAP itself`)
   }
   return {
-    lists: options.lists ?? [],
+    lists: [...(options.lists ?? []), ...(options.documents === undefined ? [] : [options.documents])],
     types: options.types ?? {},
     namespace: options.namespace ?? null,
     localNames: options.localNames ?? [],

@@ -17,7 +17,7 @@ type Reviver = (key: string, value: unknown, context: { readonly source?: string
 
 /** What is JSON by its name; a sender that names no type at all is taken at its word. Another charset than UTF-8 would be read wrongly. */
 const jsonType = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
-const foreignCharset = /;\s*charset\s*=\s*"?(?!utf-?8\b|us-ascii\b)/i
+const foreignCharset = /;\s*charset\s*=\s*(?!"?(?:utf-?8|us-ascii)\b)/i
 
 export const jsonFormat: Format = {
   spec: { kind: 'json' },

@@ -60,3 +60,15 @@ export function schemaMapping(root: JsonSchema): Pick<XmlMapping, 'lists' | 'typ
   walk(root, '', 0)
   return { lists, types, order }
 }
+
+/** A mapping with what a schema says; what was said by hand goes before it. */
+export function withSchema<T extends XmlMapping>(mapping: T, schema: JsonSchema | null): T {
+  if (schema === null) return mapping
+  const said = schemaMapping(schema)
+  return {
+    ...mapping,
+    lists: [...new Set([...mapping.lists, ...said.lists])],
+    types: { ...said.types, ...mapping.types },
+    order: { ...said.order, ...mapping.order },
+  }
+}

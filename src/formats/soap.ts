@@ -1,15 +1,7 @@
 import { SyncError } from '../errors/index.ts'
 import type { NativeData } from '../model/value.ts'
-import {
-  type Decoded,
-  documentList,
-  type Encoded,
-  type Format,
-  type FormatLimits,
-  type MessageHeaders,
-  singleDocument,
-} from './format.ts'
-import { checkDocuments } from './refuse.ts'
+import type { Encoded, Format, FormatLimits, MessageHeaders } from './format.ts'
+import { withSchema } from './schema.ts'
 import {
   actionOf,
   checkHeaders,
@@ -23,13 +15,16 @@ import {
 } from './soap-envelope.ts'
 import { type ReceivedFault, readFault, soapFault } from './soap-fault.ts'
 import type { SoapSpec } from './spec.ts'
+import { documentsAt } from './xml.ts'
 import { createXmlReader } from './xml-data.ts'
 import type { XmlElement } from './xml-tree.ts'
 import { writeElement } from './xml-write.ts'
 
 /** SOAP 1.1 and 1.2, document style: the content of the one element in the body as plain data. */
 export function soapFormat(spec: SoapSpec): Format {
-  const reader = createXmlReader(spec)
+  const request = withSchema(spec, spec.requestSchema)
+  const reply = withSchema(spec, spec.replySchema)
+  const reader = createXmlReader(request)
   const first = spec.versions[0] ?? '1.1'
   return {
     spec,
@@ -38,13 +33,13 @@ export function soapFormat(spec: SoapSpec): Format {
       const envelope = readEnvelope(bytes, headers, spec.versions, limits)
       checkHeaders(envelope, spec.understood)
       checkAction(spec.action, actionOf(headers, envelope.version), envelope.version)
-      return documentsIn(reader.read(onlyElement(envelope.body, spec.request, spec)), spec, limits)
+      return documentsAt(reader.read(onlyElement(envelope.body, spec.request, spec)), spec.documents, limits)
     },
     encode: (value, headers): Encoded => {
       const version = answerVersion(headers, first, spec.versions)
       return {
         contentType: soapContentType(version),
-        body: envelopeText(version, writeElement(spec.reply, value, spec)),
+        body: envelopeText(version, writeElement(spec.reply, value, reply)),
       }
     },
     fault: (problem, headers) => soapFault(problem, headers, spec.versions),
@@ -78,16 +73,6 @@ function onlyElement(body: readonly XmlElement[], name: string, spec: Pick<SoapS
   if (spec.namespace !== null && element.uri !== spec.namespace)
     throw shape(`${name} is of the namespace ${JSON.stringify(element.uri.slice(0, 200))}, not ${spec.namespace}`)
   return element
-}
-
-/** Documents are the elements of the one list that stands directly below the request, where the format declares one. */
-function documentsIn(content: NativeData, spec: SoapSpec, limits: FormatLimits): Decoded {
-  const names = spec.lists.filter((path) => !path.includes('.'))
-  if (names.length !== 1 || typeof content !== 'object' || content === null || Array.isArray(content))
-    return singleDocument(content)
-  const list = (content as { readonly [name: string]: NativeData })[names[0] as string] as readonly NativeData[]
-  checkDocuments(list.length, limits)
-  return { ...documentList(list), data: content }
 }
 
 /** One call of a SOAP service, as its client: what to send, and what came back. */

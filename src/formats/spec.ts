@@ -27,10 +27,14 @@ export interface XmlSpec extends XmlMapping {
   readonly kind: 'xml'
   /** Name of the root element; another one is refused. null: any is taken, and the data is `{ <its name>: <its content> }`. */
   readonly root: string | null
+  /** The list whose elements are documents of their own (dotted, one of `lists`); null: the message is one document. */
+  readonly documents: string | null
 }
 
 export interface SoapSpec extends XmlMapping {
   readonly kind: 'soap'
+  /** The list whose elements are documents of their own; null: the message is one document. */
+  readonly documents: string | null
   /** Versions that are taken, the first one is written where nobody asked. */
   readonly versions: readonly ('1.1' | '1.2')[]
   /** Name of the element inside the body of a request; another one is refused. */

@@ -59,9 +59,9 @@ describe('reading', () => {
     expect(dataOf(xml({ omit: ['session'] }), '<o><session>s</session><a>1</a></o>')).toEqual({ o: { a: '1' } })
   })
 
-  test('a root that holds one declared list is a list of documents', () => {
+  test('the elements of the declared list are documents', () => {
     const result = decoded(
-      xml({ root: 'orders', lists: ['order'] }),
+      xml({ root: 'orders', documents: 'order' }),
       '<orders><order>1</order><order>2</order></orders>',
     )
     expect([result.isList, result.documents]).toEqual([true, ['1', '2']])

@@ -1,6 +1,14 @@
 import { SyncError } from '../errors/index.ts'
 import type { NativeData } from '../model/value.ts'
-import { documentList, type Encoded, type Format, type Problem, singleDocument } from './format.ts'
+import {
+  type Decoded,
+  documentList,
+  type Encoded,
+  type Format,
+  type FormatLimits,
+  type Problem,
+  singleDocument,
+} from './format.ts'
 import { checkName, newFields } from './plain.ts'
 import { checkDocuments, checkType } from './refuse.ts'
 import type { XmlMapping, XmlSpec } from './spec.ts'
@@ -22,11 +30,15 @@ export function xmlFormat(spec: XmlSpec): Format {
       const root = parseXml(bytes, type, limits)
       checkRoot(root, spec)
       const content = reader.read(root)
-      if (spec.root !== null) return listOf(content, spec.lists, limits.documentsMax)
+      if (spec.root !== null) return documentsAt(content, spec.documents, limits)
       checkName(root.local)
       const data = newFields([])
       data[root.local] = content
-      return singleDocument(data)
+      return {
+        ...documentsAt(content, spec.documents, limits),
+        data,
+        ...(spec.documents === null ? { documents: [data] } : {}),
+      }
     },
     encode: (value): Encoded => ({ contentType: TYPE, body: XML_DECLARATION + writeRoot(value, spec) }),
     fault: problemXml,
@@ -43,18 +55,18 @@ function checkRoot(root: XmlElement, spec: XmlSpec): void {
     throw shape(`its root element is of the namespace ${JSON.stringify(root.uri.slice(0, 200))}, not ${spec.namespace}`)
 }
 
-/** A root that holds nothing but one declared list is a list of documents: `<orders><order/><order/></orders>`. */
-function listOf(content: NativeData, lists: readonly string[], documentsMax: number): ReturnType<Format['decode']> {
-  if (typeof content === 'object' && content !== null && !Array.isArray(content)) {
-    const names = Object.keys(content)
-    const only = names.length === 1 && lists.includes(names[0] as string) ? names[0] : undefined
-    if (only !== undefined) {
-      const list = (content as { readonly [name: string]: NativeData })[only] as readonly NativeData[]
-      checkDocuments(list.length, { bytesMax: 0, documentsMax })
-      return { ...documentList(list), data: content }
-    }
+/** The elements of the declared list as documents, or the one that the message is. */
+export function documentsAt(content: NativeData, path: string | null, limits: FormatLimits): Decoded {
+  if (path === null) return singleDocument(content)
+  let found: NativeData | undefined = content
+  for (const name of path.split('.')) {
+    const isObject: boolean = typeof found === 'object' && found !== null && !Array.isArray(found)
+    found = isObject ? (found as { readonly [name: string]: NativeData })[name] : undefined
   }
-  return singleDocument(content)
+  if (!Array.isArray(found)) throw shape(`it has no list at \`${path}\``)
+  const list = found as readonly NativeData[]
+  checkDocuments(list.length, limits)
+  return { ...documentList(list), data: content }
 }
 
 function writeRoot(value: NativeData, spec: XmlSpec): string {

@@ -78,11 +78,19 @@ class HttpListener implements Listener {
         connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs, requestTimeoutMs),
         keepAliveTimeout: KEEP_ALIVE_MS,
         maxHeaderSize: HEADER_BYTES_MAX,
+        // Asked for in `#take`, where the refusal has a code.
+        requireHostHeader: false,
       },
       (request, response) => this.#take(request, response),
     )
     this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#take(request, response, true),
+    )
+    this.#server.on('connect', (request: IncomingMessage, socket: Socket) =>
+      this.#endSocket(
+        socket,
+        new SyncError('intake.method', `the hub is no proxy: CONNECT ${(request.url ?? '').slice(0, 100)} is refused.`),
+      ),
     )
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuseSocket(error, socket))
   }
@@ -138,6 +146,8 @@ class HttpListener implements Listener {
     const route = this.#routes.get(path)
     response.on('error', ignore)
     if (this.#closing !== null) this.#refuse(request, response, path, STOPPING)
+    else if (request.httpVersionMajor !== 1 || (request.headers.host === undefined && request.httpVersionMinor > 0))
+      this.#refuse(request, response, path, NOT_HTTP_1)
     else if (route === undefined) this.#pass(request, response, path, wantsContinue)
     else if (!route.methods.includes(request.method ?? '')) this.#answerMethod(request, response, path, route)
     else this.#read(request, response, path, question < 0 ? '' : url.slice(question + 1), route, wantsContinue)
@@ -277,8 +287,12 @@ class HttpListener implements Listener {
             : 'the request is not well-formed HTTP/1.1.',
           { cause: error },
         )
-    this.#refusals.add(known, '')
-    const reply = problemReply(known, '', isHuge ? 431 : undefined)
+    this.#endSocket(socket, known, isHuge ? 431 : undefined)
+  }
+
+  #endSocket(socket: Socket, error: SyncError, status?: number): void {
+    this.#refusals.add(error, '')
+    const reply = problemReply(error, '', status)
     const headers = { ...reply.headers, connection: 'close', 'content-length': String(Buffer.byteLength(reply.body)) }
     socket.end(rawResponse(reply.status, headers, reply.body), () => socket.destroy())
   }
@@ -286,6 +300,10 @@ class HttpListener implements Listener {
 
 const ignore = (): void => {}
 
+const NOT_HTTP_1 = new SyncError(
+  'intake.not-http',
+  'the request is not well-formed HTTP/1.1: its version is another one, or it has no Host.',
+)
 const STOPPING = new SyncError('intake.stopping', 'the hub is shutting down. Send this again after Retry-After.')
 
 const isBodyless = (request: IncomingMessage): boolean =>

@@ -178,7 +178,7 @@ export function salesforce(
       reply: 'notificationsResponse',
       namespace: OUTBOUND,
       // The namespaces of records by the two kinds of WSDL; fields stand under their own names.
-      lists: ['Notification'],
+      documents: 'Notification',
       omit: ['SessionId', 'EnterpriseUrl', 'PartnerUrl'],
       localNames: ['urn:sobject.enterprise.soap.sforce.com', 'urn:sobject.partner.soap.sforce.com'],
       ack: { Ack: 'true' },
