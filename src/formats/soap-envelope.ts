@@ -34,10 +34,12 @@ export function readEnvelope(
   headers: MessageHeaders,
   versions: readonly SoapVersion[],
   limits: FormatLimits,
+  isReply = false,
 ): Envelope {
   const type = headers['content-type']
-  const claimed = versionOfType(type)
-  if (type !== undefined && claimed === undefined)
+  // Of a reply only the envelope counts: services that name the wrong type cannot be asked to answer again.
+  const claimed = isReply ? undefined : versionOfType(type)
+  if (type !== undefined && claimed === undefined && !isReply)
     throw new SyncError(
       'intake.unsupported-type',
       `the message has the content type ${type.slice(0, 100)}; SOAP 1.1 is sent as text/xml, SOAP 1.2 as application/soap+xml.`,

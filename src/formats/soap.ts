@@ -103,7 +103,7 @@ export function soapCallFormat(spec: SoapCallSpec): SoapCallFormat {
     headers: spec.version === '1.1' ? [type, ['soapaction', `"${spec.action}"`]] : [type],
     encode: (value, headerBlocks) => envelopeText(spec.version, writeElement(spec.request, value, spec), headerBlocks),
     decode(bytes, headers, limits) {
-      const envelope = readEnvelope(bytes, headers, ['1.1', '1.2'], limits)
+      const envelope = readEnvelope(bytes, headers, ['1.1', '1.2'], limits, true)
       const fault = readFault(envelope)
       if (fault !== undefined) return { fault }
       checkHeaders(envelope, [])
