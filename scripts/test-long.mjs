@@ -1,14 +1,15 @@
 // `npm run test:long`: the long campaigns, for a night or a release. Same closing line as `npm test`.
-// PARTS chooses among them: simulator, canary, processes, planner, coverage, mutation. SEEDS sets the number of simulator seeds, FROM the first of them: seeds of another
+// PARTS chooses among them: simulator, canary, processes, planner, coverage, mutation, fuzz (each parser for FUZZ_SECONDS). SEEDS sets the number of simulator seeds, FROM the first of them: seeds of another
 // range than the last campaign's see other faults. KILLS is the number of times that the hub is killed, as a process.
 import { availableParallelism } from 'node:os'
 import { run, simulate, Tally } from './checks.mjs'
 
 /** A fault of 1 in 33,000 seeds is seen with 95 % certainty. */
 const SEEDS = Number(process.env.SEEDS ?? 100_000)
+const FUZZ_SECONDS = process.env.FUZZ_SECONDS ?? '60'
 const KILLS = process.env.KILLS ?? '200'
 const PLANNER_RUNS = process.env.PLANNER_RUNS ?? '50000'
-const PARTS = (process.env.PARTS ?? 'simulator,canary,processes,planner,coverage,mutation').split(',')
+const PARTS = (process.env.PARTS ?? 'simulator,canary,processes,planner,coverage,mutation,fuzz').split(',')
 const JOBS = String(availableParallelism())
 const SOURCE = '--conditions=latchwork-source'
 /** The pure stages: lines and branches that tests come by, and small changes of the source that they notice. */
@@ -48,4 +49,6 @@ await campaign('mutation', `mutants of the stages, at least ${MUTANTS_KILLED_MIN
   SOURCE,
   ...mutation,
 ])
+const fuzz = ['src/testing/fuzz/main.ts', '--seconds', FUZZ_SECONDS, '--from', process.env.FROM ?? '1']
+await campaign('fuzz', `parsers fuzzed for ${FUZZ_SECONDS} s each`, 'node', [SOURCE, ...fuzz])
 tally.close()

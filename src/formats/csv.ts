@@ -113,6 +113,7 @@ function writeCsv(value: NativeData, spec: CsvSpec): string {
   const records = (Array.isArray(value) ? value : [value]) as readonly NativeData[]
   const names =
     spec.header === true ? [...new Set(records.flatMap((record) => Object.keys(recordOf(record))))] : spec.header
+  if (records.length === 0 && spec.header === true) return ''
   const line = (fields: readonly string[]): string =>
     fields.map((field) => escapeField(field, spec.delimiter)).join(spec.delimiter) + '\r\n'
   const rows = records.map((record) => line(names.map((name) => fieldOf(recordOf(record)[name], name))))
