@@ -34,6 +34,7 @@ export function decodeText(bytes: Uint8Array, declared: string | undefined): str
   const charset = mark?.charset ?? (named === 'utf-16' ? 'utf-16be' : named) ?? 'utf-8'
   const body = mark === undefined ? buffer : buffer.subarray(mark.bytes)
   const text = decoders[charset](body)
+  if (text.charCodeAt(0) === 0xfeff) throw malformed('it begins with two byte order marks')
   if (text.includes('\u0000')) throw malformed('it holds the character NUL, which no text has')
   return text
 }

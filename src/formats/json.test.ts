@@ -149,11 +149,23 @@ describe('keys that programs read differently', () => {
     fc.assert(
       fc.property(value, fc.constantFrom(0, 1), (data, indent) => {
         const written = JSON.stringify(data, null, indent)
-        expect(parse(written)).toEqual(JSON.parse(written))
+        expect(parse(written)).toEqual(data)
         expect(parse(spaced(data))).toEqual(data)
       }),
       { numRuns: 1000 },
     )
+  })
+
+  test('a key with an escape is itself, whatever was read before (V8 13.6 takes one for another)', () => {
+    for (let i = 0; i < 3; i++) {
+      expect(parse('{"name":1,"stra\\\\u":2}')).toEqual({ name: 1, 'stra\\u': 2 })
+      expect(parse('{"name":1,"stra\\u00dfe":2}')).toEqual({ name: 1, straße: 2 })
+      expect(parse('{"":[],"\\\\\\"":[]}')).toEqual({ '': [], '\\"': [] })
+      expect(parse('{"":[],"\\":":[9007199254740993, -1.50, true, null, {}]}')).toEqual({
+        '': [],
+        '":': [9007199254740993n, -1.5, true, null, {}],
+      })
+    }
   })
 
   test.each([

@@ -2,13 +2,13 @@ import { isUtf8 } from 'node:buffer'
 import { SyncError } from '../errors/index.ts'
 import type { NativeData } from '../model/value.ts'
 import { type Decoded, documentList, type Encoded, type Format, type FormatLimits, singleDocument } from './format.ts'
+import { hasEscapedKey, parseEscaped } from './json-escaped.ts'
+import { exactNumber } from './json-number.ts'
 import { countKeys, findFlaw, keysIn } from './json-scan.ts'
 import { checkDocuments, checkType, problemJson } from './refuse.ts'
 
 /** Deeper nesting than any record has; below it, no recursive code of ours can run out of stack. */
 export const JSON_DEPTH_MAX = 256
-/** Integers longer than this stay text: no application counts that far, and a BigInt of a million digits takes seconds to read. */
-const INTEGER_DIGITS_MAX = 40
 
 /** A number that a double might not hold: 16 digits or more (a point may stand among them), or an exponent. May match inside a string, which only costs time. */
 const riskyNumber = /(?:^|[:,[\s])-?\d(?:[\d.]{15}|[\d.]*[eE])/
@@ -86,6 +86,7 @@ function parseJsonText(text: string, isReply = false): NativeData {
     if (flaw?.flaw === 'duplicate') throw duplicateKey(text, flaw)
     throw malformed(`it breaks off or goes wrong at ${placeOf(text, flaw?.at ?? text.length)}`, error)
   }
+  if (text.includes('\\') && hasEscapedKey(text)) data = parseEscaped(text)
   if (text.includes('__proto__') || text.includes('\\u') || text.includes('prototype')) cleanse(data, isReply)
   return data as NativeData
 }
@@ -104,28 +105,6 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
 
 const keepExact: Reviver = (_key, value, context) =>
   typeof value === 'number' && context.source !== undefined ? exactNumber(value, context.source) : value
-
-/** The number, or its digits as bigint or text where a double does not hold it. */
-export function exactNumber(value: number, source: string): number | bigint | string {
-  if (Number.isSafeInteger(value)) return digitsOf(source) === digitsOf(String(value)) ? value : source
-  if (/^-?\d+$/.test(source)) return source.length <= INTEGER_DIGITS_MAX ? BigInt(source) : source
-  if (!Number.isFinite(value) || Number.isInteger(value)) return source
-  return digitsOf(source) === digitsOf(String(value)) ? value : source
-}
-
-/** A number's significant digits and magnitude in one spelling, so that `1.50`, `15e-1` and 1.5 compare equal. */
-function digitsOf(text: string): string {
-  const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)
-  if (match === null) return text
-  const fraction = match[3] ?? ''
-  const all = (match[2] ?? '') + fraction
-  let start = 0
-  while (start < all.length && all.charCodeAt(start) === 48) start++
-  let end = all.length
-  while (end > start && all.charCodeAt(end - 1) === 48) end--
-  if (start === end) return '0'
-  return `${match[1]}${all.slice(start, end)}e${Number(match[4] ?? 0) - fraction.length + all.length - end}`
-}
 
 function opensMoreThan(text: string, max: number): boolean {
   let count = 0

@@ -1,6 +1,6 @@
 import { SyncError } from '../errors/index.ts'
 import type { NativeData } from '../model/value.ts'
-import { exactNumber } from './json.ts'
+import { exactNumber } from './json-number.ts'
 import { checkName, type FieldsBeingRead, newFields } from './plain.ts'
 import type { XmlMapping } from './spec.ts'
 import { NAMESPACES, type XmlAttribute, type XmlElement } from './xml-tree.ts'
