@@ -65,6 +65,7 @@ export function createXmlReader(mapping: XmlMapping): XmlReader {
 
   const addChildren = (fields: FieldsBeingRead, element: XmlElement, path: string): void => {
     const uriByName = new Map<string, string>()
+    const repeated = new Map<string, NativeData[]>()
     for (const child of element.children) {
       const name = nameOf(child.local, child.uri, false)
       const at = path === '' ? name : `${path}.${name}`
@@ -82,8 +83,13 @@ export function createXmlReader(mapping: XmlMapping): XmlReader {
       else if (uri === undefined) fields[name] = value
       else {
         // Repeated without being declared: a list, so that nothing is lost. Whoever expects one value is told by the mapping.
-        const before = fields[name] as NativeData
-        fields[name] = Array.isArray(before) ? [...(before as readonly NativeData[]), value] : [before, value]
+        let list = repeated.get(name)
+        if (list === undefined) {
+          list = [fields[name] as NativeData]
+          repeated.set(name, list)
+          fields[name] = list
+        }
+        list.push(value)
       }
     }
   }

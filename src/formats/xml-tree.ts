@@ -25,8 +25,10 @@ export interface XmlAttribute {
 export const XML_DEPTH_MAX = 256
 /** More attributes than any element has; a flood of them is an attack on whoever compares each with each. */
 const ATTRIBUTES_MAX = 512
-/** Elements cost more than their bytes do: this many are read in some tens of milliseconds, for which the event loop stands still. */
-const ELEMENTS_MAX = 50_000
+/** The same for all of a document together: each costs ten times its bytes. */
+const ATTRIBUTES_IN_ALL_MAX = 10_000
+/** Elements cost more than their bytes do, and deep ones more than flat ones: this many are read in some tens of milliseconds, for which the event loop stands still. */
+const ELEMENTS_MAX = 15_000
 /** XML takes some 25 ns a byte to read, so that this holds the event loop for less than 50 ms. */
 export const XML_BYTES_MAX = 1_048_576
 
@@ -64,6 +66,7 @@ class TreeBuilder {
   #root: ElementBeingRead | null = null
   #elements = 0
   #attributes = 0
+  #attributesInAll = 0
 
   build(text: string): XmlElement {
     const parser = this.#parser
@@ -84,6 +87,11 @@ class TreeBuilder {
     })
     parser.on('attribute', () => {
       if (++this.#attributes > ATTRIBUTES_MAX) throw malformed(`an element has more than ${ATTRIBUTES_MAX} attributes`)
+      if (++this.#attributesInAll > ATTRIBUTES_IN_ALL_MAX)
+        throw new SyncError(
+          'intake.too-large',
+          `the XML has more than ${ATTRIBUTES_IN_ALL_MAX} attributes; let the sender send less at once.`,
+        )
     })
     parser.on('opentag', (tag) => this.#enter(tag as SaxesTagNS))
     parser.on('closetag', () => this.#open.pop())

@@ -91,6 +91,11 @@ describe('reading', () => {
   })
 })
 
+test('an element that is repeated to the limit is read in time that grows with the message alone', () => {
+  const message = `<r>${'<a>1</a>'.repeat(14_990)}</r>`
+  expect((dataOf(xml({ root: 'r' }), message) as { a: unknown[] }).a).toHaveLength(14_990)
+})
+
 describe('refused', () => {
   test.each<[string, string | Uint8Array, RegExp]>([
     ['a document type', '<!DOCTYPE o><o/>', /^intake\.forbidden .*DOCTYPE/],
@@ -106,6 +111,11 @@ describe('refused', () => {
       'attributes',
       `<o ${Array.from({ length: 10_000 }, (_, i) => `a${i}="1"`).join(' ')}/>`,
       /^intake\.malformed .*attributes/,
+    ],
+    [
+      'attributes in all',
+      `<o>${`<a ${Array.from({ length: 500 }, (_, i) => `b${i}="1"`).join(' ')}/>`.repeat(21)}</o>`,
+      /^intake\.too-large/,
     ],
     ['elements', `<o>${'<a/>'.repeat(60_000)}</o>`, /^intake\.too-large/],
     ['bytes', `<o>${'a'.repeat(1_100_000)}</o>`, /^intake\.too-large/],
