@@ -50,7 +50,8 @@ export interface CorpusHub extends AsyncDisposable {
   readonly accepted: Accepted[]
 }
 
-export async function corpusHub(): Promise<CorpusHub> {
+/** `timeoutMs` is long where nothing is about time: a busy machine must not make a good message late. */
+export async function corpusHub(timeoutMs: number): Promise<CorpusHub> {
   const clock = { ...systemClock, nowMs: () => NOW_MS }
   const resources = HOOKS.map((notify) =>
     fakeResource(
@@ -74,7 +75,7 @@ export async function corpusHub(): Promise<CorpusHub> {
       accepted.push(push)
       return push.reply
     },
-    limits: { bodyBytesMax: BODY_BYTES_MAX, headersTimeoutMs: 300, requestTimeoutMs: 600 },
+    limits: { bodyBytesMax: BODY_BYTES_MAX, headersTimeoutMs: timeoutMs, requestTimeoutMs: 2 * timeoutMs },
     clock,
     log: silentLog,
   })
@@ -90,7 +91,7 @@ export interface Answer {
 }
 
 /** Writes raw bytes and gives what came back first; never waits longer than `waitMs`. */
-export function speak(port: number, bytes: Uint8Array | string, waitMs = 5_000): Promise<Answer> {
+export function speak(port: number, bytes: Uint8Array | string, waitMs = 25_000): Promise<Answer> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     let text = ''
