@@ -1,10 +1,13 @@
 import type { HttpAppOptions } from '../connectors/http/options.ts'
+import type { PostgresAppOptions } from '../connectors/postgres/options.ts'
 import type { Capabilities } from '../model/capabilities.ts'
 import type { AppId, ObjectId } from '../model/ids.ts'
 import type { MappingOptions } from './mapping.ts'
 
 /** An application as plain data: what its connector's runtime is made from. Secrets are still names of environment variables. */
-export type AppDefinition = { readonly kind: 'http'; readonly options: HttpAppOptions }
+export type AppDefinition =
+  | { readonly kind: 'http'; readonly options: HttpAppOptions }
+  | { readonly kind: 'postgres'; readonly options: PostgresAppOptions }
 
 /** Bounds of the hub. Each has a default that suits one process on a small machine. */
 export interface HubLimits {

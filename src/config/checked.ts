@@ -357,12 +357,15 @@ export type CheckedParts<P, Parts, Row> = {
     : Mistake<[keyof Parts] extends [never] ? 'this entity has no parts' : `'${Text<K>}' is not a part of this entity`>
 }
 
+/** Of a row of which nothing is known, nothing is missing. */
+type IsMissing<T> = IsAny<T> extends true ? false : [T] extends [NoField] ? true : false
+
 type CheckedPart<M, Part extends PartTypes, Row> = M extends {
   readonly from: infer From
   readonly key: infer Key
   readonly fields: infer F
 }
-  ? [ElementAt<Row, From>] extends [NoField]
+  ? IsMissing<ElementAt<Row, From>> extends true
     ? {
         readonly from: Mistake<`'${Text<From>}' is not a list in this application's records`>
         readonly key: Key

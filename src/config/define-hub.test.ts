@@ -18,7 +18,7 @@ import {
 } from '../index.ts'
 import type { BindingModel, FieldMapping } from '../model/entity.ts'
 import { asAppId, asEntityName, asObjectId } from '../model/ids.ts'
-import { hubOf, isHubDefinition } from './define-hub.ts'
+import { type HubDefinition, hubOf, isHubDefinition } from './define-hub.ts'
 import hub from './example.test-config.ts'
 
 const bindingOf = (app: string, object: string): BindingModel => {
@@ -30,6 +30,11 @@ const fieldOf = (binding: BindingModel, name: string): FieldMapping => {
   const found = [...binding.fields, ...binding.parts.flatMap((part) => part.fields)].find(({ field }) => field === name)
   if (found === undefined) throw new Error(`${name} is not mapped`)
   return found
+}
+
+function httpApp(hub: HubDefinition, name: string) {
+  const app = hub.apps.get(asAppId(name))
+  return app?.kind === 'http' ? app : undefined
 }
 
 describe('the compiled example', () => {
@@ -123,7 +128,7 @@ describe('the compiled example', () => {
   })
 
   test('is plain data for its connectors, with secrets still as names', () => {
-    const { options } = hub.apps.get(asAppId('desk')) ?? {}
+    const { options } = httpApp(hub, 'desk') ?? {}
     expect(structuredClone(options)).toEqual(options)
     expect(options?.auth).toEqual({ kind: 'bearer', token: { env: 'DESK_TOKEN' } })
     expect(options?.resources.map(({ object, idType, path }) => [object, idType, path])).toEqual([
@@ -690,7 +695,7 @@ describe('what is right', () => {
       'first',
       'second',
     ])
-    expect(made.apps.get(asAppId('app'))?.options.resources).toHaveLength(1)
+    expect(httpApp(made, 'app')?.options.resources).toHaveLength(1)
   })
 
   test('several native fields in one, with a codec over the list', () => {

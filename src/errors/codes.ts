@@ -273,6 +273,119 @@ export const ERROR_CODES = {
     manual:
       'The reply to a write lacks what the binding says that it has, for example the new id. Correct `id` or `version` in the binding.',
   },
+  'target.unique': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'An update would give a record a value that another record holds and that is unique there. It is tried again with growing pauses, because that record may be about to give the value up; while it does not, the lane shows this code.',
+  },
+  'target.reference': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'The write names a record that the database does not have (foreign key). It is tried again with growing pauses, because that record may be on its way. Declaring the field as a reference lets the hub wait for it instead.',
+  },
+  'target.contention': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'The write met others at the same rows (deadlock, serialization failure, lock held). Nothing was applied; it is tried again.',
+  },
+  'target.statement-timeout': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'The database ended the statement because it took longer than `statementTimeoutMs`. Nothing was applied; it is tried again. Look for locks and missing indexes, or raise the limit.',
+  },
+  'target.too-large': {
+    handling: 'park',
+    status: 502,
+    manual:
+      'The row or a value of it is larger than the database takes. Shorten the value; a newer one tries once more.',
+  },
+  'database.schema': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'A table or column that the config names is not there, or is not of a kind that can be kept equal. The message names it and what there is instead. Correct the config or the database; it is looked at again every minute.',
+  },
+  'database.no-key': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The id of a table is not unique there, or the log does not name deleted rows by it. The message holds the statement that makes it so.',
+  },
+  'database.generated': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'A mapped column is computed by the database. It cannot be written, and before PostgreSQL 18 the log leaves it out. Map it with readOnly() or derived(), as the message says.',
+  },
+  'database.privileges': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The database user lacks a right that the connector needs. The message holds the statements that an administrator runs.',
+  },
+  'database.log-off': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The database does not write the log that changes are read from (PostgreSQL: `wal_level` is not `logical`). The message holds what to set; it needs a restart of the database.',
+  },
+  'database.read-only': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'The server takes no writes: it is a replica, or set to read-only. Name the server that takes writes; after a failover it goes on by itself.',
+  },
+  'driver.missing': {
+    handling: 'stop',
+    status: 500,
+    manual: 'A connector needs a package that is not installed. The message names it: install it beside latchwork.',
+  },
+  'source.position-invalid': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The position of a feed in the journal is not one that this connector wrote. Was the application given the name of another?',
+  },
+  'source.slot-missing': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The replication slot that this hub read from is gone, so changes between the last position and now cannot be read. Run `latchwork feed reset <app>`: the tables are read again from the beginning and compared, then the log goes on. Changes that were made and undone in the gap stay unseen.',
+  },
+  'source.slot-changed': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The replication slot stands beyond what this hub has read from it: it was dropped and made anew, or another program reads it too. What lies between cannot be read. Run `latchwork feed reset <app>`, and give each hub a slot of its own.',
+  },
+  'source.slot-invalidated': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The server has given up the replication slot, mostly because it held back more WAL than `max_slot_wal_keep_size`. Run `latchwork feed reset <app>`; raise that setting, or look why the hub was away for so long.',
+  },
+  'source.slot-in-use': {
+    handling: 'retry',
+    status: 503,
+    manual:
+      'Another session reads from the replication slot. After a crash it is the hub of before, which the server ends by itself within `wal_sender_timeout`; otherwise two hubs have the same slot: give each its own.',
+  },
+  'source.server-changed': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The database server is not the one that the position belongs to (another system identifier, or another timeline after a failover or a restore), or it was restored to a time before the position. Nothing is read or written there before a person has said which side is true: run `latchwork feed reset <app>` to read its tables again.',
+  },
+  'source.truncated': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      "A table was truncated. The log names no records then, so nothing can be deleted elsewhere record by record. Set `truncate: 'ignore'` in the config to go past it; the records stay in the other applications until they are deleted there.",
+  },
   'source.read-failed': {
     handling: 'retry',
     status: 502,

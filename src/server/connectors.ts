@@ -1,4 +1,6 @@
+import type { AppDefinition } from '../config/app.ts'
 import { createHttpConnector } from '../connectors/http/index.ts'
+import { createPostgresConnector } from '../connectors/postgres/index.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Connector } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
@@ -11,4 +13,18 @@ interface ConnectorDeps {
 
 /** The connectors of a hub, made from their options. Secrets are text by now. */
 export const connectorsOf = (apps: readonly ResolvedApp[], deps: ConnectorDeps): ReadonlyMap<AppId, Connector> =>
-  new Map(apps.map(({ options }) => [options.app, createHttpConnector(options, deps)]))
+  new Map(
+    apps.map(({ definition }) => {
+      const connector = connectorOf(definition, deps)
+      return [connector.app, connector]
+    }),
+  )
+
+function connectorOf(definition: AppDefinition, deps: ConnectorDeps): Connector {
+  switch (definition.kind) {
+    case 'http':
+      return createHttpConnector(definition.options, deps)
+    case 'postgres':
+      return createPostgresConnector(definition.options, deps)
+  }
+}

@@ -7,7 +7,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** An application whose texts are all there, and those of them that nobody may read in a log. */
 export interface ResolvedApp {
-  readonly options: HttpAppOptions
+  readonly definition: AppDefinition
   readonly secrets: readonly string[]
 }
 
@@ -20,7 +20,20 @@ export function resolveApp(definition: AppDefinition, variables: Environment): R
     secrets.push(value)
     return value
   }
-  const { options } = definition
+  return { definition: resolved(definition, plain, secret), secrets }
+}
+
+function resolved(definition: AppDefinition, plain: Resolve, secret: Resolve): AppDefinition {
+  switch (definition.kind) {
+    case 'http':
+      return { kind: 'http', options: httpOf(definition.options, plain, secret) }
+    // The url holds the password.
+    case 'postgres':
+      return { kind: 'postgres', options: { ...definition.options, url: secret(definition.options.url) } }
+  }
+}
+
+function httpOf(options: HttpAppOptions, plain: Resolve, secret: Resolve): HttpAppOptions {
   const resources = options.resources.map((resource) => {
     const { notify } = resource
     return {
@@ -30,7 +43,7 @@ export function resolveApp(definition: AppDefinition, variables: Environment): R
     }
   })
   const auth = options.auth === null ? null : authOf(options.auth, plain, secret)
-  return { options: { ...options, baseUrl: plain(options.baseUrl), auth, resources }, secrets }
+  return { ...options, baseUrl: plain(options.baseUrl), auth, resources }
 }
 
 type Resolve = (text: ConfigText) => string

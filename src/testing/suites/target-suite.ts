@@ -1,6 +1,7 @@
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Outcome } from '../../model/change.ts'
 import type { NativeId, Token } from '../../model/ids.ts'
+import type { NativeRecord } from '../../model/value.ts'
 import type { WriteOp } from '../../ports/app.ts'
 import {
   type AppDriver,
@@ -80,7 +81,8 @@ export function targetSuite(runner: SuiteRunner, name: string, driver: AppDriver
     check('a write refused by its condition changed nothing', blind, async (app) => {
       const nativeId = await app.create(app.sample(1))
       const stale = await updateOf(app, nativeId, 'ours')
-      const staleDelete = writeOp(app, { kind: 'delete', nativeId, baseToken: stale.baseToken })
+      const baseValues = app.sample(1)
+      const staleDelete = writeOp(app, { kind: 'delete', nativeId, baseToken: stale.baseToken, baseValues })
       await app.edit(nativeId, { [app.textField]: 'theirs' })
       expect((await writeOne(app, stale)).result).toBe('conflict')
       expect((await writeOne(app, staleDelete)).result).toBe('conflict')
@@ -243,10 +245,14 @@ async function tokenOf(app: AppUnderTest, nativeId: NativeId): Promise<Token | n
   return read?.token ?? null
 }
 
+/** Based on the record as it is now: on its version, and on the old value of what it changes. */
 async function updateOf(app: AppUnderTest, nativeId: NativeId, text: string, base?: Token | null): Promise<WriteOp> {
-  const baseToken = base === undefined ? await tokenOf(app, nativeId) : base
+  const [read] = await app.connector.source.readRecords([{ object: app.object, nativeId }], never())
+  const baseToken = base === undefined ? (read?.token ?? null) : base
+  const old = read?.record?.[app.textField]
   const full = { ...app.sample(1), [app.textField]: text }
-  return writeOp(app, { kind: 'update', nativeId, patch: { [app.textField]: text }, full, baseToken })
+  const baseValues: NativeRecord = old === undefined ? {} : { [app.textField]: old }
+  return writeOp(app, { kind: 'update', nativeId, patch: { [app.textField]: text }, full, baseToken, baseValues })
 }
 
 /** The fields that the suite knows of; an application may keep more. */

@@ -1,0 +1,29 @@
+import type { Capabilities } from '../../model/capabilities.ts'
+import type { PostgresAppOptions, PostgresTable } from './options.ts'
+
+/**
+ * What a table offers: the log is complete and ordered (F3, T2), a write is refused where the old values differ (C2), a create is found again by the hub's id that stands
+ * beside it in the same transaction (K2), and so does the mark of every write (M2). The log tells rows; a record with parts is several, so of those it gives a hint (I0).
+ * Replies name no token: where a commit stands in the log is known only from the log.
+ */
+export function postgresCapabilities(
+  app: Pick<PostgresAppOptions, 'connectionsMax' | 'batchMax' | 'statementTimeoutMs'>,
+  table: Pick<PostgresTable, 'parts'>,
+): Capabilities {
+  return {
+    feed: 'F3',
+    token: 'T2',
+    condition: 'C2',
+    create: 'K2',
+    mark: 'M2',
+    image: table.parts.length > 0 ? 'I0' : 'I2',
+    read: 'R2',
+    correlation: true,
+    idempotency: 'create',
+    reply: { token: false, image: false },
+    batchMax: app.batchMax,
+    concurrency: app.connectionsMax,
+    atomicGroups: false,
+    fenceMs: app.statementTimeoutMs,
+  }
+}

@@ -1,0 +1,99 @@
+import { SyncError } from '../../errors/index.ts'
+import type { Capabilities } from '../../model/capabilities.ts'
+import type { ObjectId } from '../../model/ids.ts'
+import type { Connector } from '../../ports/app.ts'
+import type { Clock, Log } from '../../ports/clock.ts'
+import { postgresCapabilities } from './capabilities.ts'
+import { type Catalog, readCatalog } from './catalog.ts'
+import type { PostgresAppOptions } from './options.ts'
+import { Sessions } from './sessions.ts'
+import { createPostgresSource } from './source.ts'
+import { createPostgresTarget } from './target.ts'
+
+/** Reads of records and the looks at the catalog and the slot. */
+const READ_SESSIONS = 2
+const CATALOG_DEADLINE_MS = 30_000
+
+/** A PostgreSQL database as the engine holds it. The url is text by now. Nothing is connected before it is needed. */
+export function createPostgresConnector(
+  options: PostgresAppOptions,
+  deps: { readonly clock: Clock; readonly log: Log },
+): Connector {
+  if (typeof options.url !== 'string')
+    throw new SyncError('internal.bug', `the url of ${options.app} was not resolved before its connector was made.`)
+  const { app, url } = options
+  const writes = new Sessions({
+    url,
+    app,
+    max: options.connectionsMax,
+    settings: {
+      statement_timeout: options.statementTimeoutMs,
+      lock_timeout: options.lockTimeoutMs,
+      // Batches find their rows by key; a plan that reads the whole table instead is never better here.
+      enable_hashjoin: 'off',
+      enable_mergejoin: 'off',
+      plan_cache_mode: 'force_generic_plan',
+      jit: 'off',
+    },
+    clock: deps.clock,
+  })
+  const reads = new Sessions({
+    url,
+    app,
+    max: READ_SESSIONS,
+    settings: { statement_timeout: options.statementTimeoutMs, jit: 'off' },
+    clock: deps.clock,
+  })
+  const catalog = new CatalogCache(options, reads)
+  const capabilities = new Map<ObjectId, Capabilities>()
+  for (const table of options.tables) capabilities.set(table.object, postgresCapabilities(options, table))
+  return {
+    app,
+    source: createPostgresSource(options, {
+      ...deps,
+      url,
+      sessions: reads,
+      catalog: () => catalog.get(),
+      forgetCatalog: () => catalog.forget(),
+      release: () => reads.close(),
+    }),
+    target: createPostgresTarget(options, {
+      ...deps,
+      sessions: writes,
+      catalog: () => catalog.get(),
+      release: () => writes.close(),
+    }),
+    capabilities: (object) => {
+      const found = capabilities.get(object)
+      if (found === undefined) throw new SyncError('config.invalid', `${app} declares no table ${object}.`)
+      return found
+    },
+  }
+}
+
+/** The tables' shapes, read once and again when the log is opened anew. A failure is not kept. */
+class CatalogCache {
+  readonly #options: PostgresAppOptions
+  readonly #sessions: Sessions
+  #catalog: Promise<Catalog> | null = null
+
+  constructor(options: PostgresAppOptions, sessions: Sessions) {
+    this.#options = options
+    this.#sessions = sessions
+  }
+
+  get(): Promise<Catalog> {
+    if (this.#catalog === null) {
+      const read = this.#sessions.use((session) => readCatalog(this.#options, session), CATALOG_DEADLINE_MS)
+      this.#catalog = read
+      read.catch(() => {
+        if (this.#catalog === read) this.#catalog = null
+      })
+    }
+    return this.#catalog
+  }
+
+  forget(): void {
+    this.#catalog = null
+  }
+}

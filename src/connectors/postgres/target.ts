@@ -1,0 +1,171 @@
+import { SyncError } from '../../errors/index.ts'
+import type { Outcome } from '../../model/change.ts'
+import type { Target, WriteOp } from '../../ports/app.ts'
+import type { Clock, Log } from '../../ports/clock.ts'
+import { type Batch, type BatchItem, batchesOf } from './batches.ts'
+import type { Catalog } from './catalog.ts'
+import { failureOf, isUnreachable, meaningOf, refusedOutcome, unknownOutcome } from './errors.ts'
+import type { PostgresAppOptions } from './options.ts'
+import { NotSent, type Session, SessionCut, type Sessions } from './sessions.ts'
+import { BatchWriter } from './writes.ts'
+
+export interface PostgresTargetDeps {
+  readonly sessions: Sessions
+  readonly catalog: () => Promise<Catalog>
+  readonly clock: Clock
+  readonly log: Log
+  readonly release: () => Promise<void>
+}
+
+/** How often a batch that lost against others at the same rows is tried at once, before its ops are left to the engine's pauses. */
+const CONTENTION_TRIES = 3
+/** How often what failed on a unique value is tried again while others of the same call move on: a chain of values that swap places. */
+const CHAIN_ROUNDS = 8
+
+/** Set-based writes: one statement and one transaction per set of changed columns, split where a row of it fails. */
+export function createPostgresTarget(options: PostgresAppOptions, deps: PostgresTargetDeps): Target {
+  const writer = new BatchWriter(options)
+  const close = deps.release
+  return {
+    app: options.app,
+    write: (ops, deadlineMs, signal) => new Call(options, deps, writer, ops).run(deadlineMs, signal),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** One `write`: what is known of each op so far, and which are on their way. */
+class Call {
+  readonly #options: PostgresAppOptions
+  readonly #deps: PostgresTargetDeps
+  readonly #writer: BatchWriter
+  readonly #ops: readonly WriteOp[]
+  readonly #outcomes: (Outcome | undefined)[]
+  /** Sent, and not answered yet. */
+  #flying: readonly BatchItem[] = []
+
+  constructor(options: PostgresAppOptions, deps: PostgresTargetDeps, writer: BatchWriter, ops: readonly WriteOp[]) {
+    this.#options = options
+    this.#deps = deps
+    this.#writer = writer
+    this.#ops = ops
+    this.#outcomes = new Array(ops.length)
+  }
+
+  async run(deadlineMs: number, signal: AbortSignal): Promise<readonly Outcome[]> {
+    try {
+      const catalog = await this.#deps.catalog()
+      const { batches, misfits } = batchesOf(this.#ops, (op) => catalog.tables.get(op.object))
+      for (const { at, why } of misfits) this.#outcomes[at] = this.#misfit(this.#ops[at] as WriteOp, why)
+      if (batches.length > 0)
+        await this.#deps.sessions.use((session) => this.#writeAll(session, batches), deadlineMs, signal)
+    } catch (error) {
+      this.#interrupted(error)
+    }
+    return this.#ops.map((op, at) => this.#outcomes[at] ?? unknownOutcome(this.#options.app, op, 'it was not answered'))
+  }
+
+  #misfit(op: WriteOp, why: string): Outcome {
+    return {
+      op: op.op,
+      result: 'refused',
+      handling: 'park',
+      code: 'target.rejected',
+      message: `${this.#options.app}: ${op.kind} of ${op.object} ${op.nativeId ?? ''} was not sent: ${why}.`,
+    }
+  }
+
+  /** The call ended early: what was on its way is unknown, what had not left was certainly not applied. */
+  #interrupted(error: unknown): void {
+    const { app } = this.#options
+    const failure = failureOf(error)
+    const flying = new Set(this.#flying.map(({ at }) => at))
+    // An error that the server itself reported for the statement means that its transaction is gone.
+    const isSure = meaningOf(failure) !== undefined
+    for (const [at, op] of this.#ops.entries()) {
+      if (this.#outcomes[at] !== undefined) continue
+      if (flying.has(at) && !isSure) this.#outcomes[at] = unknownOutcome(app, op, failure.message)
+      else if (SyncError.is(error)) this.#outcomes[at] = setUp(op, error)
+      else if (error instanceof NotSent || error instanceof SessionCut || !(isSure || isUnreachable(failure)))
+        this.#outcomes[at] = {
+          op: op.op,
+          result: 'refused',
+          handling: 'retry',
+          code:
+            flying.size > 0 || error instanceof NotSent || error instanceof SessionCut
+              ? 'target.unavailable'
+              : 'target.unreachable',
+          message: `${app}: ${op.kind} of ${op.object} was not sent: ${failure.message}.`,
+        }
+      else this.#outcomes[at] = refusedOutcome(app, op, failure)
+    }
+  }
+
+  async #writeAll(session: Session, batches: readonly Batch[]): Promise<void> {
+    for (const batch of batches) await this.#write(session, batch, CONTENTION_TRIES)
+    await this.#unchain(session, batches)
+  }
+
+  async #write(session: Session, batch: Batch, tries: number): Promise<void> {
+    if (batch.items.length === 0) return
+    if (batch.hasParts && batch.items.length > 1) {
+      for (const item of batch.items) await this.#write(session, { ...batch, items: [item] }, tries)
+      return
+    }
+    this.#flying = batch.items
+    let outcomes: readonly Outcome[]
+    try {
+      outcomes = await this.#writer.write(session, batch)
+    } catch (error) {
+      return this.#failed(session, batch, error, tries)
+    }
+    for (const [i, { at }] of batch.items.entries()) this.#outcomes[at] = outcomes[i] as Outcome
+    this.#flying = []
+  }
+
+  /** Nothing of the batch was applied. Halves find the row that is to blame; the others are not held up by it. */
+  async #failed(session: Session, batch: Batch, error: unknown, tries: number): Promise<void> {
+    const failure = failureOf(error)
+    const meaning = meaningOf(failure)
+    if (meaning === undefined) throw error
+    this.#flying = []
+    if ('again' in meaning && meaning.again === true && tries > 1) return this.#write(session, batch, tries - 1)
+    if (meaning.split === true && batch.items.length > 1) {
+      const half = batch.items.length >> 1
+      await this.#write(session, { ...batch, items: batch.items.slice(0, half) }, tries)
+      await this.#write(session, { ...batch, items: batch.items.slice(half) }, tries)
+      return
+    }
+    if (isFatal(error)) throw error
+    for (const { at, op } of batch.items) this.#outcomes[at] = refusedOutcome(this.#options.app, op, failure)
+  }
+
+  /** Values that move along a chain (b takes what a gives up) may fail in one order and pass in another: tried again while any of them passes. */
+  async #unchain(session: Session, batches: readonly Batch[]): Promise<void> {
+    for (let round = 0; round < CHAIN_ROUNDS; round++) {
+      const left = batches.flatMap((batch) =>
+        batch.items
+          .filter(({ at }) => /^target\.(unique|reference)$/.test(this.#outcomes[at]?.code ?? ''))
+          .map((item) => ({ ...batch, items: [item] })),
+      )
+      const passes = this.#outcomes.some((outcome) => outcome?.result === 'applied')
+      if (left.length === 0 || !passes) return
+      for (const batch of left) await this.#write(session, batch, 1)
+      const still = left.filter(({ items: [item] }) => this.#outcomes[item?.at ?? -1]?.result !== 'applied')
+      if (still.length === left.length || still.length === 0) return
+    }
+  }
+}
+
+/** The server ends the session with the error: whatever else was to be sent on it cannot be. */
+const isFatal = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && 'severity' in error && error.severity !== 'ERROR'
+
+/** A database that is not set up as needed says nothing about this record: its lane waits until that is put right. */
+const setUp = (op: WriteOp, error: SyncError): Outcome => ({
+  op: op.op,
+  result: 'refused',
+  handling: error.handling === 'park' ? 'park' : 'retry',
+  code: error.code,
+  message: error.message,
+})
