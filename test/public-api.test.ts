@@ -6,12 +6,8 @@ const PUBLIC: Readonly<Record<string, string>> = {
   '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env httpStatusOf hubOf instant int64
     integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore prefer readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
   './connectors/http':
-<<<<<<< HEAD
     'allOf apiKey basic bearer createHttpConnector csv etag form fromAddresses github header hmac http httpCapabilities hubspot json multipart mutualTls poll query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
-=======
-    'apiKey basic bearer createHttpConnector etag header hmac http httpCapabilities poll unordered unverified webhook',
   './connectors/postgres': 'createPostgresConnector postgres postgresCapabilities',
->>>>>>> 633817d (PostgreSQL as an application: logical replication in, set-based conditional batches out)
   './stores/sqlite': 'SqliteJournal SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',
   './stores/memory': 'MemoryJournal MemoryStore',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SyncError } from '../errors/index.ts'
 import type { LogLevel } from '../ports/clock.ts'
+import { addDatabases } from './databases.ts'
 import { addDeciding } from './deciding.ts'
 import { CONFIG_DEFAULT, DATA_DEFAULT } from './defaults.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
@@ -74,6 +75,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   addOperating(program, choose)
   addDeciding(program, choose)
   addInspecting(program, choose)
+  addDatabases(program, choose)
   // Subcommands inherit neither of the two.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.exitOverride().copyInheritedSettings(program)

@@ -307,7 +307,7 @@ export const ERROR_CODES = {
     handling: 'stop',
     status: 500,
     manual:
-      'A table or column that the config names is not there, or is not of a kind that can be kept equal. The message names it and what there is instead. Correct the config or the database; it is looked at again every minute.',
+      'A table or column that the config names is not there, or is not of a kind that can be kept equal. The message names it and what there is instead. Correct the config or the database; it is looked at again by itself.',
   },
   'database.no-key': {
     handling: 'stop',

@@ -70,3 +70,6 @@ function compareDigits(a: string, b: string): number {
   if (left.length !== right.length) return left.length - right.length
   return left < right ? -1 : left > right ? 1 : 0
 }
+
+/** As the position of a feed that can be read anew: everything that the application holds now is read from the beginning, then what changes from now on. */
+export const FEED_RESET: FeedPosition = asFeedPosition('reset')

@@ -46,9 +46,9 @@ export interface Source extends AsyncDisposable {
   readonly listens: readonly Listens[]
   /**
    * Feeds to be read by cursor, by name; one `read` per feed at a time. `everyMs` is the pause after a read that found nothing more; 0 for a log whose `read`
-   * itself waits until there is something (or a second has passed).
+   * itself waits until there is something (or a second has passed). `resettable`: `read` takes FEED_RESET for a position, see there.
    */
-  readonly feeds: readonly { readonly feed: string; readonly everyMs: number }[]
+  readonly feeds: readonly { readonly feed: string; readonly everyMs: number; readonly resettable?: true }[]
 
   /**
    * Authenticates and reads one push. Rejects with handling `park` for what must be refused (its code says the HTTP status, see `httpStatusOf`). Must not

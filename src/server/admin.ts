@@ -5,6 +5,7 @@ import { addBackfilling } from './backfilling.ts'
 import { addDecisions } from './decisions.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
+import { addFeeds } from './feeds.ts'
 import { checkAccess } from './guard.ts'
 import type { HubContext } from './hub.ts'
 import { json } from './json.ts'
@@ -55,6 +56,7 @@ export function createAdmin(context: HubContext): Hono {
   addDecisions(app, context)
   addRereading(app, context)
   addBackfilling(app, context.backfill)
+  addFeeds(app, context)
   return app
 }
 

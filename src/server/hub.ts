@@ -33,6 +33,7 @@ export interface HubContext {
   readonly definition: HubDefinition
   readonly promises: readonly ObjectPromises[]
   readonly engine: Engine
+  readonly connectors: ReadonlyMap<AppId, Connector>
   readonly clock: Clock
   readonly log: Log
   readonly adminToken: string | undefined
@@ -190,6 +191,7 @@ class Hub implements RunningHub {
       definition,
       promises,
       engine,
+      connectors: this.#connectors,
       clock,
       log: this.#log,
       adminToken: this.#adminToken,

@@ -1,6 +1,6 @@
 import { SyncError } from '../../errors/index.ts'
 import type { Change } from '../../model/change.ts'
-import type { FeedPosition, Token } from '../../model/ids.ts'
+import { FEED_RESET, type FeedPosition, type Token } from '../../model/ids.ts'
 import type { TablePlan } from './catalog.ts'
 import { quoteText } from './driver.ts'
 import { failureOf, readError } from './errors.ts'
@@ -19,14 +19,11 @@ const IDLE_ADVANCE_MS = 10_000
 const IDLE_ADVANCE_BYTES = 16n * 1_048_576n
 const WATCH_EVERY_MS = 60_000
 /** A hub whose database is not as it must be looks again this often. */
-const STOPPED_RETRY_MS = 15_000
+const STOPPED_RETRY_MS = 5_000
 const SETUP_DEADLINE_MS = 60_000
 /** Our own session of before is let go by the server within moments. */
 const SLOT_TRIES = 20
 const SLOT_PAUSE_MS = 50
-
-/** Asks for everything to be read anew: the slot is dropped and made again, the tables are read from the beginning. */
-export const RESET = 'reset'
 
 interface Running {
   readonly receiver: Receiver
@@ -101,7 +98,7 @@ export class LogFeed {
     if (running !== null && running.receiver.failure === null && after === positionText(running.position))
       return running
     this.#stop()
-    const isReset = after === RESET
+    const isReset = after === FEED_RESET
     this.#running = await this.#openPatiently(after === null || isReset ? null : parsePosition(after), isReset)
     return this.#running
   }

@@ -49,7 +49,7 @@ export function createPostgresSource(options: PostgresAppOptions, deps: Postgres
   return {
     app: options.app,
     listens: [],
-    feeds: [{ feed: FEED, everyMs: 0 }],
+    feeds: [{ feed: FEED, everyMs: 0, resettable: true }],
     accept() {
       throw new SyncError('intake.unknown-path', `${options.app} is a database, which sends no requests.`)
     },
