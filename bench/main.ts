@@ -1,5 +1,5 @@
 /**
- * npm run bench -- <name> [--json] [--rounds N]: http, latch or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
+ * npm run bench -- <name> [--json] [--rounds N]: http, db, latch or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
  */
 import { parseArgs } from 'node:util'
 
@@ -15,6 +15,11 @@ const BENCHES: Readonly<Record<string, () => Promise<object>>> = {
     const { runHttpBench } = await import('./http.ts')
     const only = values.only === undefined ? {} : { only: values.only.split(',') as ('bare' | 'durable' | 'hub')[] }
     return runHttpBench({ ...rounds, ...only, progress })
+  },
+  db: async () => {
+    const { runDbBench } = await import('./db.ts')
+    const only = values.only === undefined ? {} : { only: values.only.split(',') as ('native' | 'hub')[] }
+    return runDbBench({ ...rounds, ...only, progress })
   },
   latch: async () => (await import('./latch.ts')).run(),
   restart: async () => (await import('./restart.ts')).run(),
