@@ -14,6 +14,7 @@ export function postgresCapabilities(
     feed: 'F3',
     token: 'T2',
     condition: 'C2',
+    conditionOn: 'patch',
     create: 'K2',
     mark: 'M2',
     image: table.parts.length > 0 ? 'I0' : 'I2',
