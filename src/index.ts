@@ -15,6 +15,18 @@ export { defineHub, type HubConfig, type HubDefinition, hubOf, isHubDefinition }
 export { type Binding, type Entity, entity, type SyncDefinition, type SyncOptions, sync } from './config/entity.ts'
 export { type ConfigText, type EnvText, env, resolveText } from './config/env.ts'
 export {
+  type AppObjects,
+  type FetchOptions,
+  type FlowContext,
+  type FlowDefinition,
+  type FlowMessage,
+  type FlowOptions,
+  flow,
+  type ListenDefinition,
+  type ObjectHandle,
+  property,
+} from './config/flow.ts'
+export {
   type BytesText,
   bytes,
   type DateText,

@@ -36,6 +36,7 @@ const BENEATH_SERVER = [
   'formats',
   'engine',
   'contact',
+  'flow',
   'stores',
   'connectors',
   'connector config',
@@ -68,6 +69,12 @@ const LAYERS: readonly Layer[] = [
     holds: inFolder('contact'),
     may: ['model', 'ports', 'errors', 'lib', 'engine', ...STAGES],
     rule: 'first contact and comparison use the stages as the engine does, and know no adapter, no config and no server',
+  },
+  {
+    name: 'flow',
+    holds: inFolder('flow'),
+    may: ['model', 'ports', 'errors', 'lib'],
+    rule: 'flows import model, ports, errors and lib; what a run may do in applications is given to them',
   },
   {
     name: 'stores',

@@ -3,15 +3,15 @@ import { read } from './support/sources.ts'
 
 /** What the package gives to people at run time, by entry point. A name that comes or goes is a change that they notice: it belongs into the changelog too. */
 const PUBLIC: Readonly<Record<string, string>> = {
-  '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env httpStatusOf hubOf instant int64
-    integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore prefer readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
+  '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env flow httpStatusOf hubOf instant int64
+    integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore prefer property readOnly reference resolveText rowOf sync unixMillis unixSeconds writeOnly`,
   './connectors/http':
-    'allOf apiKey basic bearer createHttpConnector csv etag form fromAddresses github header hmac http httpCapabilities hubspot json multipart mutualTls poll query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
+    'allOf apiKey basic bearer createHttpConnector createHttpListener csv del etag form fromAddresses get github header hmac http httpCapabilities hubspot json multipart mutualTls patch poll post put query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
   './connectors/postgres': 'createPostgresConnector postgres postgresCapabilities',
-  './stores/sqlite': 'SqliteJournal SqliteStore markRestored migrateSqlite openSqliteReader',
+  './stores/sqlite': 'SqliteJournal SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',
-  './stores/memory': 'MemoryJournal MemoryStore',
-  './testing': 'journalSuite sourceSuite storeSuite targetSuite',
+  './stores/memory': 'MemoryJournal MemoryRunStore MemoryStore',
+  './testing': 'journalSuite runStoreSuite sourceSuite storeSuite targetSuite',
 }
 
 const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, Record<string, string>> }

@@ -5,8 +5,10 @@ import type { AppConnector, AppDefinition, AppDescription, AppHandle, BindingSpe
 import { LIMITS } from './app.ts'
 import { type BrakesConfig, readBrakes } from './brakes.ts'
 import { compileEntity, type EntityContext } from './compile-entity.ts'
+import { type CompiledFlow, compileFlow, objectsOf } from './compile-flow.ts'
 import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
+import type { FlowDefinition } from './flow.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { readStore, type StoreDefinition } from './store.ts'
 
@@ -15,7 +17,8 @@ const hubBrand = Symbol.for('latchwork.HubDefinition')
 export interface HubConfig {
   /** Every application by the name under which it stands in `sync`, in the cross-reference and in the log. */
   readonly apps: Readonly<Record<string, AppHandle>>
-  readonly sync: readonly SyncDefinition[]
+  readonly sync?: readonly SyncDefinition[]
+  readonly flows?: readonly FlowDefinition[]
   readonly limits?: Partial<HubLimits>
   /** How much may go from one application to another before a person is asked. */
   readonly brakes?: BrakesConfig
@@ -27,19 +30,22 @@ export interface HubConfig {
 export interface HubDefinition {
   readonly model: HubModel
   readonly apps: ReadonlyMap<AppId, AppDefinition>
+  readonly flows: readonly CompiledFlow[]
   readonly limits: HubLimits
   readonly store: StoreDefinition
 }
 
 /** Checks a config and compiles it. Throws SyncError `config.*`, which names the place, the reason and the next step. */
 export function defineHub(config: HubConfig): HubDefinition {
-  checkKeys('defineHub', config, ['apps', 'sync', 'limits', 'brakes', 'store'])
+  checkKeys('defineHub', config, ['apps', 'sync', 'flows', 'limits', 'brakes', 'store'])
   const limits = readLimits(config.limits)
   const connectors = readApps(config.apps)
   const syncs = readSyncs(config.sync)
-  const bindings = readBindings(syncs, connectors)
+  const flows = readFlows(config.flows)
+  const bindings = readBindings(syncs, connectors, flows)
   const descriptions = describeApps(connectors, bindings, limits)
-  checkListens(descriptions)
+  const compiledFlows = flows.map((flow) => compileFlow(flow, connectors))
+  checkListens(descriptions, compiledFlows)
   const appsByEntity = new Map(syncs.map((sync) => [sync.entity.name, new Set(Object.keys(sync.bindings))]))
   const context: EntityContext = { descriptions, appsByEntity }
   const entities = new Map<EntityName, EntityModel>()
@@ -50,6 +56,7 @@ export function defineHub(config: HubConfig): HubDefinition {
   const definition: HubDefinition = {
     model: { ...hubModel(entities), brakes: readBrakes(config.brakes) },
     apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
+    flows: compiledFlows,
     limits,
     store: readStore(config.store),
   }
@@ -88,7 +95,22 @@ function readApps(given: unknown): ReadonlyMap<AppId, AppConnector> {
   return connectors
 }
 
+function readFlows(given: unknown): readonly FlowDefinition[] {
+  if (given === undefined) return []
+  if (!Array.isArray(given)) refuse('flows', 'a list is needed', 'Give flows: [flow(name, { ... }), ...].')
+  const names = new Set<string>()
+  for (const [i, flow] of (given as unknown[]).entries()) {
+    if (!isPlainObject(flow) || flow.kind !== 'flow')
+      refuse(`flows[${i}]`, 'this is not a flow', 'Give what flow(name, { ... }) returns.')
+    const { name } = flow as unknown as FlowDefinition
+    if (names.has(name)) refuse(`flows[${i}]`, `there is a flow '${name}' already`, 'Name each flow once.')
+    names.add(name)
+  }
+  return given as FlowDefinition[]
+}
+
 function readSyncs(given: unknown): readonly SyncDefinition[] {
+  if (given === undefined) return []
   if (!Array.isArray(given)) refuse('sync', 'a list is needed', 'Give sync: [sync(entity, { app: ... }), ...].')
   const names = new Set<string>()
   for (const [i, sync] of (given as unknown[]).entries()) {
@@ -110,6 +132,7 @@ function readSyncs(given: unknown): readonly SyncDefinition[] {
 function readBindings(
   syncs: readonly SyncDefinition[],
   connectors: ReadonlyMap<AppId, AppConnector>,
+  flows: readonly FlowDefinition[],
 ): ReadonlyMap<AppId, readonly BindingSpec[]> {
   const byApp = new Map<AppId, BindingSpec[]>([...connectors.keys()].map((app) => [app, []]))
   for (const sync of syncs) {
@@ -120,6 +143,14 @@ function readBindings(
       if (connector !== spec.connector) refuseOwner(where, name, spec, connectors)
       byApp.get(asAppId(name))?.push(spec)
     }
+  }
+  for (const { where, spec } of objectsOf(flows)) {
+    const owner = [...connectors].find(([, connector]) => connector === spec.connector)?.[0]
+    if (owner === undefined)
+      refuse(where, `'${spec.object}' belongs to an application that is not in apps`, 'Add that application to apps.')
+    // What a sync says of an object holds for flows too.
+    const known = byApp.get(owner)
+    if (known?.some((other) => other.object === spec.object) === false) known.push(spec)
   }
   return byApp
 }
@@ -152,14 +183,24 @@ function describeApps(
   return descriptions
 }
 
-function checkListens(descriptions: ReadonlyMap<AppId, AppDescription>): void {
+function checkListens(descriptions: ReadonlyMap<AppId, AppDescription>, flows: readonly CompiledFlow[]): void {
   const owners = new Map<string, string>()
+  const doors = new Map<string, string>()
   for (const [app, { listens }] of descriptions) {
     for (const path of listens) {
       const owner = owners.get(path)
       if (owner !== undefined)
         refuse(`apps.${app}`, `the path ${path} already belongs to ${owner}`, 'Give each webhook its own path.')
       owners.set(path, app)
+    }
+  }
+  for (const { model, listens } of flows) {
+    for (const { options } of listens) {
+      const door = `${options.method} ${options.path}`
+      const owner = owners.get(options.path) ?? doors.get(door)
+      if (owner !== undefined)
+        refuse(`flow ${model.name}.listen`, `${door} already belongs to ${owner}`, 'Give each door its own path.')
+      doors.set(door, `the flow ${model.name}`)
     }
   }
 }

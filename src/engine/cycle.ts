@@ -182,6 +182,9 @@ export class Cycle {
       case 'operator':
         this.#answers.takeOperator(entry, input)
         return
+      case 'message':
+        // A flow's, which reads the journal with a cursor of its own.
+        return
     }
   }
 

@@ -208,6 +208,15 @@ export class Engine {
     this.#wakeSoon(this.#tail.length)
   }
 
+  /** Journals messages to flows, over which the fold steps: where nothing else is before them, without a commit (the stored cursor then stays a little behind). */
+  async appendMessages(entries: readonly NewEntry[]): Promise<readonly (JournalPosition | null)[]> {
+    const positions = await this.journal.append({ entries })
+    const at = this.#killed ? this.cursor : this.#tail.stepOver(entries, positions, this.cursor)
+    if (at !== this.cursor) this.cursor = this.taken = at
+    if (this.#tail.length > 0) this.#wakeSoon(this.#tail.length)
+    return positions
+  }
+
   #newEntry(input: Input, dedupKey: string | null): NewEntry {
     return { shard: 0, atMs: this.clock.nowMs(), mappingVersion: this.model.mappingVersion, input, dedupKey }
   }

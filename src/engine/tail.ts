@@ -1,6 +1,9 @@
 import type { JournalEntry } from '../model/change.ts'
 import { asJournalPosition, type JournalPosition } from '../model/ids.ts'
-import type { Journal } from '../ports/journal.ts'
+import type { Journal, NewEntry } from '../ports/journal.ts'
+
+/** Messages passed over before one goes through the fold all the same, so that the cursor is written: a restart reads no more of them again. */
+const STEPPED_OVER_MAX = 5_000
 
 /**
  * The journal's newest entries, kept in memory ahead of the fold in journal order, without gaps. What does not fit, or came while there was a gap, is read back from
@@ -12,6 +15,7 @@ export class Tail {
   #entries: JournalEntry[] = []
   /** The next position that belongs at the end. */
   #nextSeq = 1
+  #steppedOver = 0
 
   constructor(journal: Journal, max: number) {
     this.#journal = journal
@@ -37,6 +41,24 @@ export class Tail {
     if (entry.seq !== this.#nextSeq || this.#entries.length >= this.#max) return
     this.#entries.push(entry)
     this.#nextSeq = entry.seq + 1
+  }
+
+  /** Passes over appended messages as far as nothing is before them after `cursor`, which it gives back moved on; the others come with what is before them. */
+  stepOver(
+    entries: readonly NewEntry[],
+    positions: readonly (JournalPosition | null)[],
+    cursor: JournalPosition,
+  ): JournalPosition {
+    let at = cursor
+    for (const [i, seq] of positions.entries()) {
+      if (seq === null) continue
+      const isNext = seq === at + 1 && seq === this.#nextSeq && this.#entries.length === 0
+      if (isNext && ++this.#steppedOver % STEPPED_OVER_MAX !== 0) {
+        this.#nextSeq = seq + 1
+        at = seq
+      } else this.push({ seq, ...(entries[i] as NewEntry) })
+    }
+    return at
   }
 
   /** Up to `max` entries in order; from the journal when memory has none. */

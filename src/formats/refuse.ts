@@ -39,12 +39,19 @@ export function problemOf(error: SyncError, instance: string, status?: number): 
   return {
     type: `/errors/${error.code}`,
     title: titleOf(error.code),
-    status: status ?? httpStatusOf(error.code),
-    detail: error.handling === 'bug' ? ERROR_CODES[error.code].manual : error.message,
+    status: status ?? statusOf(error),
+    // What a flow threw is in the log as well, for the same reason.
+    detail: error.handling === 'bug' || error.code === 'flow.failed' ? ERROR_CODES[error.code].manual : error.message,
     code: error.code,
     instance,
     ...(parts.length === 0 ? {} : { parts }),
   }
+}
+
+/** A flow may refuse with a status of its own. */
+function statusOf({ code, place }: SyncError): number {
+  const own = code === 'flow.refused' ? place.status : undefined
+  return typeof own === 'number' && own >= 400 && own <= 599 ? own : httpStatusOf(code)
 }
 
 /** The first sentence of the manual entry. */

@@ -1,4 +1,5 @@
-import type { AppId, CanonicalKey, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
+import type { Message } from './flow.ts'
+import type { AppId, CanonicalKey, FlowName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
 import type { NativeRecord, Path, Value } from './value.ts'
 
 /**
@@ -93,6 +94,8 @@ export type Input =
     }
   | { readonly type: 'outcome'; readonly key: CanonicalKey; readonly app: AppId; readonly outcome: Outcome }
   | { readonly type: 'operator'; readonly operator: OperatorAction }
+  /** For a flow, which has a cursor of its own; the fold steps over it. */
+  | { readonly type: 'message'; readonly flow: FlowName; readonly message: Message }
 
 /** A journal entry: one input with its place in the order of everything. Append-only, never updated. */
 export interface JournalEntry {

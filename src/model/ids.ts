@@ -25,6 +25,14 @@ export type FeedPosition = Brand<string, 'FeedPosition'>
  */
 export type Token = Brand<string, 'Token'>
 
+/** A flow as named in `flow(name)`. */
+export type FlowName = Brand<string, 'FlowName'>
+/** One run of a flow: the decimal text of the journal position of its message. */
+export type RunId = Brand<string, 'RunId'>
+
+export const asFlowName = (text: string): FlowName => text as FlowName
+export const asRunId = (text: string): RunId => text as RunId
+export const runIdOf = (seq: JournalPosition): RunId => String(seq) as RunId
 export const asAppId = (text: string): AppId => text as AppId
 export const asObjectId = (text: string): ObjectId => text as ObjectId
 export const asEntityName = (text: string): EntityName => text as EntityName

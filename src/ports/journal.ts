@@ -1,5 +1,5 @@
 import type { Input, JournalEntry } from '../model/change.ts'
-import type { AppId, FeedPosition, JournalPosition } from '../model/ids.ts'
+import type { AppId, FeedPosition, FlowName, JournalPosition } from '../model/ids.ts'
 
 export interface NewEntry {
   readonly shard: number
@@ -27,8 +27,8 @@ export interface JournalAppend {
 export interface Journal extends AsyncDisposable {
   /** Positions in the order given; null for an entry whose dedup key is already in the journal (it is acknowledged, not repeated). */
   append(batch: JournalAppend): Promise<readonly (JournalPosition | null)[]>
-  /** Entries with seq > after, in order, at most `max`. Empty when there are none yet. */
-  read(after: JournalPosition, max: number): Promise<readonly JournalEntry[]>
+  /** Entries with seq > after, in order, at most `max`; with `flow`, only the messages to that flow. Empty when there are none yet. */
+  read(after: JournalPosition, max: number, flow?: FlowName): Promise<readonly JournalEntry[]>
   /** The last position that is durable; 0 for an empty journal. */
   last(): JournalPosition
   feed(app: AppId, feed: string): Promise<FeedPosition | null>

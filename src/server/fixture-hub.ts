@@ -75,6 +75,10 @@ export class FakeStore {
     if (this.refuse !== null) return send(this.refuse.status, this.refuse.body)
     const given = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
     const id = request.url?.split('/')[2] ?? `S${this.records.size + 1}`
+    if (request.method === 'GET') {
+      const found = this.records.get(id)
+      return found === undefined ? send(404, {}) : send(200, found)
+    }
     const record = { ...this.records.get(id), ...given, id, rev: ++this.#rev }
     this.records.set(id, record)
     send(request.method === 'POST' ? 201 : 200, record)

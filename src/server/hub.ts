@@ -1,19 +1,22 @@
 import type { HubDefinition } from '../config/define-hub.ts'
 import { Engine } from '../engine/engine.ts'
 import { SyncError } from '../errors/index.ts'
+import type { Flows } from '../flow/flows.ts'
 import { systemClock, systemRandom } from '../lib/system-clock.ts'
-import type { AppId } from '../model/ids.ts'
+import { type AppId, asJournalPosition } from '../model/ids.ts'
 import type { Accepted, Connector, RawReply } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { Journal } from '../ports/journal.ts'
+import { SqliteRunStore } from '../stores/sqlite/index.ts'
 import { createAdmin } from './admin.ts'
 import { BackfillJob } from './backfilling.ts'
 import { connectorsOf } from './connectors.ts'
+import { createFlows, type FlowSetup, runsPath } from './flow-setup.ts'
 import { removeHubFile, writeHubFile } from './hub-file.ts'
 import { createListener, type Listener } from './listener.ts'
 import { withoutSecrets } from './log.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
-import { type Environment, resolveApp } from './secrets.ts'
+import { type Environment, resolveApp, resolveListen } from './secrets.ts'
 import { openStorage, type Storage } from './storage.ts'
 
 export interface HubOptions {
@@ -34,6 +37,7 @@ export interface HubContext {
   readonly promises: readonly ObjectPromises[]
   readonly engine: Engine
   readonly connectors: ReadonlyMap<AppId, Connector>
+  readonly flows: Flows
   readonly clock: Clock
   readonly log: Log
   readonly adminToken: string | undefined
@@ -51,6 +55,7 @@ export interface RunningHub extends AsyncDisposable {
   readonly host: string
   readonly port: number
   readonly engine: Engine
+  readonly flows: Flows
   /** Takes nothing more in, lets what is under way finish, writes everything down, closes. Idempotent; within 30 s. */
   stop(): Promise<void>
   /** Resolves when the engine had to give up by itself, for example because a newer process has the store. */
@@ -63,8 +68,10 @@ export const HOST_DEFAULT = '127.0.0.1'
 /** A webhook's sender has this long for its headers and its whole request: far above honest ones, short for those who hold connections. */
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
-/** For writes under way when the hub stops. With the listener's 10 s it leaves time to close within 30 s. */
-const DRAIN_MS = 15_000
+/** For writes under way when the hub stops. With the listener's 10 s and the runs' 5 s it leaves time to close within 30 s. */
+const DRAIN_MS = 12_000
+/** For runs of flows under way then. */
+const FLOWS_DRAIN_MS = 5_000
 /** How soon an engine that stopped by itself is noticed. */
 const WATCH_MS = 500
 /** Journal entries are kept this long after their use: providers resend for up to five days, and are recognised by their delivery ids. */
@@ -78,6 +85,9 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const adminToken = env.LATCHWORK_ADMIN_TOKEN || undefined
   const log = withoutSecrets(options.log, [
     ...apps.flatMap((app) => app.secrets),
+    ...definition.flows.flatMap((flow) =>
+      flow.listens.flatMap(({ options: door }) => resolveListen(door, env).secrets),
+    ),
     ...(adminToken === undefined ? [] : [adminToken]),
   ])
   const storage = await openStorage(definition.store, dataDir, env)
@@ -102,6 +112,7 @@ class Hub implements RunningHub {
   readonly #timers = new Set<{ cancel(): void }>()
   readonly #failed = Promise.withResolvers<SyncError>()
   #engine: Engine | null = null
+  #flows: FlowSetup | null = null
   #listener: Listener | null = null
   #address: { readonly host: string; readonly port: number } = { host: '', port: 0 }
   #isReady = false
@@ -143,6 +154,11 @@ class Hub implements RunningHub {
     return this.#storage.journal
   }
 
+  get flows(): Flows {
+    if (this.#flows === null) throw new SyncError('internal.bug', 'the flows were asked for before the hub started')
+    return this.#flows.flows
+  }
+
   get failed(): Promise<SyncError> {
     return this.#failed.promise
   }
@@ -161,6 +177,16 @@ class Hub implements RunningHub {
       log: this.#log,
       limits: { backlogMax, referenceDeadlineMs },
     })
+    this.#flows = createFlows({
+      definition,
+      engine: this.#engine,
+      connectors: this.#connectors,
+      journal: this.#journal,
+      runs: new SqliteRunStore({ path: runsPath(dataDir) }),
+      env: this.#options.env,
+      clock,
+      log: this.#log,
+    })
     const promises = promisesOf(definition)
     const startedAtMs = clock.nowMs()
     const backfill = new BackfillJob({
@@ -169,9 +195,11 @@ class Hub implements RunningHub {
       stopping: this.#aborted.signal,
       log: this.#log,
     })
-    await this.#listen(this.#engine, promises, startedAtMs, backfill)
+    await this.#listen(this.#engine, this.#flows, promises, startedAtMs, backfill)
     await backfill.takeUp()
     await this.#engine.start()
+    await this.#flows.flows.start()
+    for (const listener of this.#flows.listeners) await listener.start(this.#flows.flows)
     this.#isReady = true
     this.#hasFile = true
     writeHubFile(dataDir, { url: this.url, pid: process.pid, startedAtMs })
@@ -182,6 +210,7 @@ class Hub implements RunningHub {
 
   async #listen(
     engine: Engine,
+    { flows, listeners }: FlowSetup,
     promises: readonly ObjectPromises[],
     startedAtMs: number,
     backfill: BackfillJob,
@@ -192,6 +221,7 @@ class Hub implements RunningHub {
       promises,
       engine,
       connectors: this.#connectors,
+      flows,
       clock,
       log: this.#log,
       adminToken: this.#adminToken,
@@ -203,6 +233,8 @@ class Hub implements RunningHub {
     })
     this.#listener = createListener({
       sources: [...this.#connectors.values()].map((connector) => connector.source),
+      doors: listeners.flatMap((listener) => listener.routes),
+      flows,
       admin: (request) => admin.fetch(request),
       onAccept: (app, accepted) => this.#accept(engine, app, accepted),
       limits: {
@@ -249,8 +281,13 @@ class Hub implements RunningHub {
   }
 
   #watch(): void {
-    if (!this.engine.killed || !this.#isReady) return
+    const flowsFailed = this.#flows?.flows.failed ?? null
+    if ((!this.engine.killed && flowsFailed === null) || !this.#isReady) return
     this.#isReady = false
+    if (flowsFailed !== null) {
+      this.#failed.resolve(flowsFailed)
+      return
+    }
     this.#failed.resolve(
       new SyncError(
         'store.fenced',
@@ -261,7 +298,13 @@ class Hub implements RunningHub {
 
   #dropOldEntries(): void {
     const beforeMs = this.#options.clock.nowMs() - JOURNAL_KEEP_MS
-    this.#journal.drop(this.engine.cursor, beforeMs).then(
+    const through = asJournalPosition(Math.min(this.engine.cursor, this.flows.settled()))
+    this.flows
+      .prune()
+      .catch((error: unknown) =>
+        this.#log.log('warn', `old runs could not be removed: ${SyncError.from(error).message}`),
+      )
+    this.#journal.drop(through, beforeMs).then(
       (dropped) => dropped > 0 && this.#log.log('info', `dropped ${dropped} journal entries of more than 7 days ago`),
       (error: unknown) =>
         this.#log.log('warn', `old journal files could not be dropped: ${SyncError.from(error).message}`),
@@ -277,7 +320,9 @@ class Hub implements RunningHub {
     this.#isReady = false
     this.#aborted.abort()
     for (const timer of this.#timers) timer.cancel()
+    for (const listener of this.#flows?.listeners ?? []) await listener.close()
     await this.#listener?.close()
+    await this.#flows?.flows.stop(FLOWS_DRAIN_MS)
     await this.#engine?.stop(DRAIN_MS)
     this.#engine?.kill()
     for (const { source, target } of this.#connectors.values()) {

@@ -5,8 +5,10 @@ import { SyncError } from '../errors/index.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Accepted, Listens, RawReply, RawRequest, Source } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
+import type { FlowDoor, ListenRoute } from '../ports/listen.ts'
 import { declaredTooLong, inflated, readBody } from './body.ts'
 import { problemReply, refusalWriters, unknownPath } from './problem.ts'
+import { type Handler, type Params, type Route, Routes } from './routes.ts'
 
 export interface ListenerLimits {
   readonly bodyBytesMax: number
@@ -18,10 +20,13 @@ export interface ListenerLimits {
 
 export interface ListenerOptions {
   readonly sources: readonly Source[]
+  /** Doors of flows. */
+  readonly doors?: readonly ListenRoute[]
+  readonly flows?: FlowDoor
   /** Gets every request that is not for a webhook. Without it they are refused as `intake.unknown-path`. */
   readonly admin?: (request: Request) => Response | Promise<Response>
   /** Makes the changes durable and gives what to answer. Rejects with a SyncError (handling retry) when it cannot; then nothing was acknowledged. */
-  readonly onAccept: (app: AppId, accepted: Accepted) => Promise<RawReply>
+  readonly onAccept: (app: AppId, accepted: Accepted, request: RawRequest) => Promise<RawReply>
   readonly limits: ListenerLimits
   readonly log: Log
   readonly clock: Clock
@@ -46,19 +51,13 @@ const DRAIN_MS = 10_000
 /** Refusals are logged one by one up to this many a second; a flood is counted. */
 const REFUSALS_LOGGED_PER_S = 10
 
-interface Route {
-  readonly source: Source
-  readonly methods: readonly string[]
-  readonly refusals: Listens['refusals']
-}
-
 export function createListener(options: ListenerOptions): Listener {
   return new HttpListener(options)
 }
 
 class HttpListener implements Listener {
   readonly #options: ListenerOptions
-  readonly #routes = new Map<string, Route>()
+  readonly #routes = new Routes()
   readonly #server: Server
   readonly #admin: ReturnType<typeof getRequestListener> | null
   readonly #refusals: RefusalLog
@@ -67,7 +66,10 @@ class HttpListener implements Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#refusals = new RefusalLog(options.log, options.clock)
-    for (const source of options.sources) for (const listens of source.listens) this.#declare(source, listens)
+    for (const source of options.sources)
+      for (const listens of source.listens)
+        this.#routes.declare(listens.method, listens.path, this.#webhook(source, listens))
+    for (const door of options.doors ?? []) this.#routes.declare(door.method, door.path, this.#door(door))
     this.#admin =
       options.admin === undefined ? null : getRequestListener(options.admin, { overrideGlobalObjects: false })
     const { headersTimeoutMs, requestTimeoutMs } = options.limits
@@ -124,18 +126,28 @@ class HttpListener implements Listener {
     return this.close()
   }
 
-  #declare(source: Source, { method, path, refusals }: Listens): void {
-    const route = this.#routes.get(path)
-    if (route !== undefined && route.source !== source)
-      throw new SyncError(
-        'config.invalid',
-        `${route.source.app} and ${source.app} both listen on ${path}; give each its own path.`,
-      )
-    this.#routes.set(path, {
-      source,
-      methods: [...(route?.methods ?? []), method],
-      refusals: refusals ?? route?.refusals,
-    })
+  #webhook(source: Source, { refusals }: Listens): Handler {
+    return {
+      owner: source.app,
+      refuses: () => null,
+      answer: async (request) => {
+        const accepted = source.accept(request, this.#options.clock.nowMs())
+        return this.#options.onAccept(source.app, accepted, request)
+      },
+      refusal: (error, { path, headers }) =>
+        problemReply(error, path, undefined, refusalWriters[refusals ?? 'problem+json'], headers),
+    }
+  }
+
+  #door(door: ListenRoute): Handler {
+    const { flows } = this.#options
+    if (flows === undefined) throw new SyncError('internal.bug', 'a door of a flow was declared without the flows')
+    return {
+      owner: `flow ${door.flow}`,
+      refuses: () => door.refuses(flows),
+      answer: (request, params) => door.answer(request, params, flows, this.#options.clock.nowMs()),
+      refusal: (error, request) => door.refusal(error, request),
+    }
   }
 
   /** Hot path up to `onAccept`. */
@@ -143,45 +155,45 @@ class HttpListener implements Listener {
     const url = request.url ?? '/'
     const question = url.indexOf('?')
     const path = question < 0 ? url : url.slice(0, question)
-    const route = this.#routes.get(path)
+    const found = this.#routes.find(path)
     response.on('error', ignore)
     if (this.#closing !== null) this.#refuse(request, response, path, STOPPING)
+<<<<<<< HEAD
     else if (request.httpVersionMajor !== 1 || (request.headers.host === undefined && request.httpVersionMinor > 0))
       this.#refuse(request, response, path, NOT_HTTP_1)
     else if (route === undefined) this.#pass(request, response, path, wantsContinue)
     else if (!route.methods.includes(request.method ?? '')) this.#answerMethod(request, response, path, route)
     else this.#read(request, response, path, question < 0 ? '' : url.slice(question + 1), route, wantsContinue)
+=======
+    else if (found === undefined) this.#pass(request, response, path, wantsContinue)
+    else {
+      const handler = found.route.handlers.get(request.method ?? '')
+      if (handler === undefined) this.#answerMethod(request, response, path, found.route)
+      else {
+        const query = question < 0 ? '' : url.slice(question + 1)
+        this.#read(request, response, { path, query, params: found.params, handler }, wantsContinue)
+      }
+    }
+>>>>>>> 2d2cdb4 (Flows: callers who wait for a typed reply, and messages that run afterwards with retries and order)
   }
 
-  #read(
-    request: IncomingMessage,
-    response: ServerResponse,
-    path: string,
-    query: string,
-    route: Route,
-    wantsContinue: boolean,
-  ): void {
+  #read(request: IncomingMessage, response: ServerResponse, asked: Asked, wantsContinue: boolean): void {
+    const { path, handler } = asked
     const { bodyBytesMax } = this.#options.limits
-    const tooLong = declaredTooLong(request, bodyBytesMax)
-    if (tooLong !== null) {
-      this.#refuse(request, response, path, tooLong)
+    const refusal = handler.refuses() ?? declaredTooLong(request, bodyBytesMax)
+    if (refusal !== null) {
+      this.#refuse(request, response, path, refusal, handler)
       return
     }
     if (wantsContinue) response.writeContinue()
     readBody(request, bodyBytesMax, (body, error) => {
-      if (error !== null) this.#refuse(request, response, path, error)
-      else if (body !== null) void this.#accept(route.source, request, response, path, query, body)
+      if (error !== null) this.#refuse(request, response, path, error, handler)
+      else if (body !== null) void this.#accept(asked, request, response, body)
     })
   }
 
-  async #accept(
-    source: Source,
-    request: IncomingMessage,
-    response: ServerResponse,
-    path: string,
-    query: string,
-    sent: Buffer,
-  ): Promise<void> {
+  async #accept(asked: Asked, request: IncomingMessage, response: ServerResponse, sent: Buffer): Promise<void> {
+    const { path, query, handler, params } = asked
     try {
       const coding = request.headers['content-encoding']
       const body =
@@ -197,16 +209,15 @@ class HttpListener implements Listener {
         body,
         remoteAddress: request.socket.remoteAddress ?? '',
       }
-      const accepted = source.accept(raw, this.#options.clock.nowMs())
-      this.#send(response, await this.#options.onAccept(source.app, accepted))
+      this.#send(response, await handler.answer(raw, params))
     } catch (error) {
-      this.#refuse(request, response, path, error)
+      this.#refuse(request, response, path, error, handler)
     }
   }
 
   #pass(request: IncomingMessage, response: ServerResponse, path: string, wantsContinue: boolean): void {
     if (this.#admin === null) {
-      this.#refuse(request, response, path, unknownPath(path, [...this.#routes.keys()]))
+      this.#refuse(request, response, path, unknownPath(path, this.#routes.paths))
       return
     }
     if (wantsContinue) response.writeContinue()
@@ -218,14 +229,15 @@ class HttpListener implements Listener {
   }
 
   #answerMethod(request: IncomingMessage, response: ServerResponse, path: string, route: Route): void {
-    const allow = [...route.methods, 'OPTIONS'].join(', ')
+    const methods = [...route.handlers.keys()]
+    const allow = [...methods, 'OPTIONS'].join(', ')
     response.setHeader('allow', allow)
     if (request.method === 'OPTIONS') {
       response.writeHead(204).end()
       return
     }
-    const text = `${path} takes ${route.methods.join(', ')}, not ${(request.method ?? '').slice(0, 20)}.`
-    this.#refuse(request, response, path, new SyncError('intake.method', text))
+    const text = `${path} takes ${methods.join(', ')}, not ${(request.method ?? '').slice(0, 20)}.`
+    this.#refuse(request, response, path, new SyncError('intake.method', text), route.handlers.values().next().value)
   }
 
   #send(response: ServerResponse, reply: RawReply): void {
@@ -237,12 +249,18 @@ class HttpListener implements Listener {
     response.end(hasBody ? reply.body : undefined)
   }
 
-  #refuse(request: IncomingMessage, response: ServerResponse, path: string, error: unknown): void {
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    error: unknown,
+    handler: Handler | null = null,
+  ): void {
     const known = SyncError.from(error)
     this.#refusals.add(known, path)
     if (response.destroyed || response.headersSent) return
-    const write = refusalWriters[this.#routes.get(path)?.refusals ?? 'problem+json']
-    const reply = problemReply(known, path, undefined, write, request.headers as Readonly<Record<string, string>>)
+    const headers = request.headers as Readonly<Record<string, string>>
+    const reply = handler === null ? problemReply(known, path) : handler.refusal(known, { path, headers })
     if (request.complete || isBodyless(request)) this.#send(response, reply)
     else this.#sendEarly(request, response, reply)
   }
@@ -296,6 +314,14 @@ class HttpListener implements Listener {
     const headers = { ...reply.headers, connection: 'close', 'content-length': String(Buffer.byteLength(reply.body)) }
     socket.end(rawResponse(reply.status, headers, reply.body), () => socket.destroy())
   }
+}
+
+/** What a request asks for, once its path is known. */
+interface Asked {
+  readonly path: string
+  readonly query: string
+  readonly params: Params
+  readonly handler: Handler
 }
 
 const ignore = (): void => {}

@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs'
 import type { AppDefinition } from '../config/app.ts'
 import { type ConfigText, resolveText } from '../config/env.ts'
-import type { HttpAppOptions, HttpAuth, HttpSoapService, HttpVerify, HttpWebhook } from '../connectors/http/index.ts'
+
+import type {
+  HttpAppOptions,
+  HttpAuth,
+  HttpListenOptions,
+  HttpSoapService,
+  HttpVerify,
+  HttpWebhook,
+} from '../connectors/http/index.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -44,6 +52,22 @@ function httpOf(options: HttpAppOptions, plain: Resolve, secret: Resolve): HttpA
   })
   const auth = options.auth === null ? null : authOf(options.auth, plain, secret)
   return { ...options, baseUrl: plain(options.baseUrl), auth, resources }
+}
+
+/** The same for a door of a flow. */
+export function resolveListen(
+  options: HttpListenOptions,
+  variables: Environment,
+): { readonly options: HttpListenOptions; readonly secrets: readonly string[] } {
+  const secrets: string[] = []
+  const plain = (text: ConfigText): string => resolveText(text, variables, (path) => readFileSync(path, 'utf8'))
+  const secret = (text: ConfigText): string => {
+    const value = plain(text)
+    secrets.push(value)
+    return value
+  }
+  const verify = options.verify === null ? null : verifyOf(options.verify, plain, secret)
+  return { options: { ...options, verify }, secrets }
 }
 
 type Resolve = (text: ConfigText) => string

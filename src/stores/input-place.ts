@@ -17,6 +17,8 @@ export function inputPlace(input: Input): InputPlace {
       return input.read
     case 'outcome':
       return { app: input.app, object: null, nativeId: null }
+    case 'message':
+      return { app: null, object: input.flow, nativeId: null }
     case 'operator': {
       const { operator } = input
       return operator.action === 'release' ? { app: operator.app, object: null, nativeId: null } : NOWHERE

@@ -1,5 +1,6 @@
 export type { AppDriver, AppFault, AppUnderTest, SuiteRunner } from './suites/app-driver.ts'
 export { type JournalBench, journalSuite } from './suites/journal-suite.ts'
+export { type RunStoreBench, runStoreSuite } from './suites/run-store-suite.ts'
 export { sourceSuite } from './suites/source-suite.ts'
 export type { StoreBench } from './suites/store-bench.ts'
 export { storeSuite } from './suites/store-suite.ts'

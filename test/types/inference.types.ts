@@ -14,6 +14,7 @@ import {
   entity,
   enumMap,
   env,
+  flow,
   type Instant,
   instant,
   int64,
@@ -225,3 +226,31 @@ export const articles = sync(
     },
   },
 )
+/** Flows: what a run is given, and what it may return. */
+
+const Client = z.object({ id: z.string(), city: z.string(), size: z.number().nullable() })
+const clients = http({ baseUrl: 'http://127.0.0.1' }).object('/clients', Client, { id: 'id' })
+
+export const typedFlow = flow('typed', {
+  input: z.object({ zip: z.string(), at: z.string().transform((text) => new Date(text)) }),
+  properties: z.object({ limit: z.coerce.number() }),
+  output: z.object({ city: z.string(), at: z.date().optional() }),
+  apps: { clients },
+  key: 'zip',
+  run: async ({ message, properties, apps, start }) => {
+    proved<Equal<typeof message.body, { zip: string; at: Date }>>()
+    proved<Equal<typeof properties, { limit: number }>>()
+    const client = await apps.clients.read(message.body.zip)
+    proved<Equal<typeof client, { id: string; city: string; size: number | null } | null>>()
+    await start(plainFlow, { properties: { limit: String(properties.limit) } })
+    if (client === null) throw new Error('unknown')
+    return { city: client.city, at: message.body.at }
+  },
+})
+
+export const plainFlow = flow('plain', {
+  run: ({ message, properties }) => {
+    proved<Equal<typeof properties, Readonly<Record<string, string>>>>()
+    return message.body === null ? undefined : properties.limit
+  },
+})

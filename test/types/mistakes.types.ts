@@ -8,6 +8,7 @@ import {
   derived,
   entity,
   enumMap,
+  flow,
   instant,
   key,
   latest,
@@ -20,7 +21,7 @@ import {
   sync,
   writeOnly,
 } from 'latchwork'
-import { http, webhook } from 'latchwork/connectors/http'
+import { http, post, webhook } from 'latchwork/connectors/http'
 import { z } from 'zod'
 
 /**
@@ -302,6 +303,60 @@ const hoisted = desk.resource('/customers', Row, {
 })
 // @ts-expect-error Type 'Binding<EntityTypes, "name">' is not assignable to type
 export const late = sync(customer, { desk: hoisted })
+
+const AddressOut = z.object({ ok: z.boolean() })
+
+export const someWays = flow('some-ways', {
+  listen: post('/some-ways'),
+  input: z.object({ zip: z.string() }),
+  output: AddressOut,
+  // @ts-expect-error Type 'undefined' is not assignable to type '{ ok: boolean; }'
+  run: async ({ message }) => {
+    if (message.body.zip !== '') return { ok: true }
+    return
+  },
+})
+
+export const noWay = flow('no-way', {
+  output: AddressOut,
+  // @ts-expect-error Type 'void' is not assignable to type
+  run: () => {},
+})
+
+export const otherType = flow('other-type', {
+  output: AddressOut,
+  // @ts-expect-error Type 'string' is not assignable to type 'boolean'
+  run: async () => ({ ok: 'yes' }),
+})
+
+export const otherInput = flow('other-input', {
+  input: z.object({ zip: z.string() }),
+  // @ts-expect-error Property 'zp' does not exist on type '{ zip: string; }'
+  run: ({ message }) => message.body.zp,
+})
+
+const Client = z.object({ id: z.string(), city: z.string() })
+
+export const otherRecord = flow('other-record', {
+  apps: { clients: store.object('/clients', Client, { id: 'id' }) },
+  run: async ({ apps }) => {
+    // @ts-expect-error 'town' does not exist in type
+    await apps.clients.update('1', { town: 'Ulm' })
+    // @ts-expect-error Property 'orders' does not exist on type
+    await apps.orders.read('1')
+  },
+})
+
+export const otherId = store.object('/clients', Client, {
+  // @ts-expect-error Did you mean '"id"'?
+  id: 'ID',
+})
+
+export const unknownOption = flow('unknown-option', {
+  run: () => null,
+  // @ts-expect-error 'retry' does not exist in type
+  retry: { attemptsMax: 3 },
+})
 
 export default defineHub({
   apps: { desk, store },

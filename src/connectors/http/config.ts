@@ -1,6 +1,7 @@
 import type { AppConnector, AppDescription, AppHandle, BindingSpec, HubLimits } from '../../config/app.ts'
 import type { EntityTypes, MappedOf, NativeName, RowOf } from '../../config/checked.ts'
 import type { Binding } from '../../config/entity.ts'
+import type { ObjectHandle } from '../../config/flow.ts'
 import {
   type LooseFields,
   type LooseParts,
@@ -136,6 +137,15 @@ export interface HttpApp extends AppHandle {
     const F extends LooseFields<NoInfer<Types>['fields'], AnyRow>,
     const P extends LooseParts<NoInfer<Types>['parts']> = NoParts,
   >(path: string, options: ResourceOptions & TypedMapping<NoInfer<Types>, AnyRow, F, P>): Binding<Types, MappedOf<F, P>>
+  /** A resource of this application for flows to read and write; nothing is synced by it. Where a sync binds the same resource, its options hold. */
+  object<R>(path: string, row: R, options: ObjectOptions<NativeName<RowOf<R>>>): ObjectHandle<RowOf<R>>
+  object(path: string, options: ObjectOptions): ObjectHandle
+}
+
+/** What has to be known of a resource to read and write its records. */
+export interface ObjectOptions<Name extends string = string> extends Omit<ResourceOptions<Name>, 'notify' | 'poll'> {
+  readonly id: Name
+  readonly idType?: 'text' | 'number'
 }
 
 /** An application that is spoken to over HTTP: REST calls out, webhooks or polling in. */
@@ -146,7 +156,14 @@ export function http(options: HttpOptions): HttpApp {
     kind: 'http',
     describe: (app, bindings, limits) => describe(app, options, bindings, limits),
   }
-  return { connector, resource: (path: string, ...rest: unknown[]) => resource(connector, path, rest) }
+  return {
+    connector,
+    resource: (path: string, ...rest: unknown[]) => resource(connector, path, rest),
+    object: (path: string, ...rest: unknown[]) => {
+      const [row, given] = rest.length > 1 ? rest : [undefined, rest[0]]
+      return resource(connector, path, [row, { ...(given as object), fields: {} }]) as ObjectHandle<never>
+    },
+  }
 }
 
 /** One resource of the application bound to an entity: where it is, what it can do, and how its fields map. */

@@ -12,6 +12,7 @@ export {
   type ResourceOptions,
   unordered,
 } from './config.ts'
+export { del, get, type ListenOptions, patch, post, put } from './config-listen.ts'
 export {
   github,
   hubspot,
@@ -40,10 +41,12 @@ export {
 } from './config-verify.ts'
 export { header, type PlaceOptions, query, type RuleOptions, type WebhookOptions, webhook } from './config-webhook.ts'
 export { createHttpConnector } from './connector.ts'
+export { createHttpListener } from './listen.ts'
 export type {
   ConfigText,
   HttpAppOptions,
   HttpAuth,
+  HttpListenOptions,
   HttpPlace,
   HttpPoll,
   HttpResource,

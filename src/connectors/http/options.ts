@@ -210,3 +210,19 @@ export interface HttpAppOptions {
   readonly fenceMs: number
   readonly resources: readonly HttpResource[]
 }
+
+/** A path of the hub on which messages for a flow come in. */
+export interface HttpListenOptions {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Exact, but for `:name` segments, which become properties. */
+  readonly path: string
+  /** null: taken from this machine only, and refused to everybody else. */
+  readonly verify: HttpVerify | null
+  readonly deliveryId: HttpPlace | null
+  /** Properties beside those of query and path. */
+  readonly properties: Readonly<Record<string, HttpPlace>>
+  /** Status of an acknowledgement. */
+  readonly ackStatus: 200 | 202 | 204
+  /** What messages come in and replies go out as; of several the content type and the Accept header choose, the first otherwise. */
+  readonly formats: readonly [FormatSpec, ...FormatSpec[]]
+}

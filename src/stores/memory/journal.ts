@@ -1,5 +1,11 @@
 import type { JournalEntry } from '../../model/change.ts'
-import { type AppId, asJournalPosition, type FeedPosition, type JournalPosition } from '../../model/ids.ts'
+import {
+  type AppId,
+  asJournalPosition,
+  type FeedPosition,
+  type FlowName,
+  type JournalPosition,
+} from '../../model/ids.ts'
 import type { Journal, JournalAppend, NewEntry } from '../../ports/journal.ts'
 import { inputPlace } from '../input-place.ts'
 
@@ -34,9 +40,14 @@ export class MemoryJournal implements Journal {
     })
   }
 
-  async read(after: JournalPosition, max: number): Promise<readonly JournalEntry[]> {
+  async read(after: JournalPosition, max: number, flow?: FlowName): Promise<readonly JournalEntry[]> {
     return this.#faulty('read', () => {
       const start = Math.max(0, after - this.#dropped)
+      if (flow !== undefined)
+        return this.#entries
+          .slice(start)
+          .filter(({ input }) => input.type === 'message' && input.flow === flow)
+          .slice(0, max)
       return this.#entries.slice(start, start + max)
     })
   }

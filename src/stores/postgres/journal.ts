@@ -5,6 +5,7 @@ import {
   asFeedPosition,
   asJournalPosition,
   type FeedPosition,
+  type FlowName,
   type JournalPosition,
 } from '../../model/ids.ts'
 import { decodeData, encodeData } from '../../model/value.ts'
@@ -222,8 +223,9 @@ export class PostgresJournal implements Journal {
     return Math.min(PARTITION_ENTRIES_MAX, Math.max(PARTITION_ENTRIES_MIN, perDay))
   }
 
-  async read(after: JournalPosition, max: number): Promise<readonly JournalEntry[]> {
+  async read(after: JournalPosition, max: number, flow?: FlowName): Promise<readonly JournalEntry[]> {
     return this.#ask(async () => {
+      if (flow !== undefined) return this.#readMessages(after, max, flow)
       const rows = await this.#reading.rows(
         `SELECT seq, shard, at_ms, mapping_version, body FROM ${this.#schema}.journal
          WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`,
@@ -232,6 +234,16 @@ export class PostgresJournal implements Journal {
       )
       return rows.map(rowToEntry)
     })
+  }
+
+  async #readMessages(after: JournalPosition, max: number, flow: FlowName): Promise<readonly JournalEntry[]> {
+    const rows = await this.#reading.rows(
+      `SELECT seq, shard, at_ms, mapping_version, body FROM ${this.#schema}.journal
+       WHERE seq > $1 AND seq <= $2 AND type = 'message' AND object_id = $4 ORDER BY seq LIMIT $3`,
+      [after, this.#last, max, flow],
+      'latchwork_read_messages',
+    )
+    return rows.map(rowToEntry)
   }
 
   last(): JournalPosition {

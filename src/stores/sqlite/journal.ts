@@ -7,6 +7,7 @@ import {
   asFeedPosition,
   asJournalPosition,
   type FeedPosition,
+  type FlowName,
   type JournalPosition,
 } from '../../model/ids.ts'
 import { encodeData } from '../../model/value.ts'
@@ -90,13 +91,13 @@ export class SqliteJournal implements Journal {
     return promise
   }
 
-  async read(after: JournalPosition, max: number): Promise<readonly JournalEntry[]> {
+  async read(after: JournalPosition, max: number, flow?: FlowName): Promise<readonly JournalEntry[]> {
     this.#requireOpen()
     return this.#guard(() => {
       const entries: JournalEntry[] = []
       for (const segment of this.#segments) {
         if (entries.length >= max) break
-        if (segment.lastSeq > after) entries.push(...segment.read(after, max - entries.length))
+        if (segment.lastSeq > after) entries.push(...segment.read(after, max - entries.length, flow))
       }
       return entries
     })

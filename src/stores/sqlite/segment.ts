@@ -1,6 +1,6 @@
 import { statSync, unlinkSync } from 'node:fs'
 import type { JournalEntry } from '../../model/change.ts'
-import { asJournalPosition, type JournalPosition } from '../../model/ids.ts'
+import { asJournalPosition, type FlowName, type JournalPosition } from '../../model/ids.ts'
 import { decodeData } from '../../model/value.ts'
 import { DedupFilter } from './dedup-filter.ts'
 import type { OpenDriver, SqlValue } from './driver.ts'
@@ -41,6 +41,11 @@ const FILTER_STEP_KEYS = 2_000
 const INSERT_ENTRY = `
   INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (dedup_key, app_id, object_id) WHERE dedup_key IS NOT NULL DO NOTHING`
+
+/** The type is looked at in the row, so that what is not a message is passed over without its body being read. */
+const READ_MESSAGES = `
+  SELECT seq, shard, at_ms, mapping_version, body FROM entries
+  WHERE seq > ? AND type = 'message' AND object_id = ? ORDER BY seq LIMIT ?`
 
 /** One file of the journal: entries from `firstSeq` on, without gaps, and where the feeds stand. */
 export class Segment {
@@ -120,7 +125,8 @@ export class Segment {
     this.#maxAtMs = maxAtMs
   }
 
-  read(after: JournalPosition, max: number): readonly JournalEntry[] {
+  read(after: JournalPosition, max: number, flow?: FlowName): readonly JournalEntry[] {
+    if (flow !== undefined) return this.sql.of(READ_MESSAGES).all(after, flow, max).map(rowToEntry)
     return this.sql
       .of('SELECT seq, shard, at_ms, mapping_version, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?')
       .all(after, max)

@@ -1,5 +1,5 @@
 import type { JournalEntry } from '../../model/change.ts'
-import { asFeedPosition, asJournalPosition, asObjectId, type JournalPosition } from '../../model/ids.ts'
+import { asFeedPosition, asFlowName, asJournalPosition, asObjectId, type JournalPosition } from '../../model/ids.ts'
 import type { Journal, NewEntry } from '../../ports/journal.ts'
 import type { SuiteRunner } from './app-driver.ts'
 import { AT_MS, ORDERS, sampleChange, sampleEntry, WAREHOUSE, withoutDedupKey } from './samples.ts'
@@ -128,6 +128,33 @@ function order(test: Test, expect: Expect): void {
     expect(await read(8, 3)).toEqual([9, 10])
     expect(await read(10, 3)).toEqual([])
     expect(await read(99, 3)).toEqual([])
+  })
+
+  test('a flow reads its own messages among everything else, in order, over segments and restarts', async (at) => {
+    const message = (flow: string, n: number): NewEntry => ({
+      ...sampleEntry(String(n)),
+      input: { type: 'message', flow: asFlowName(flow), message: { origin: 'test', properties: {}, body: n } },
+      dedupKey: null,
+    })
+    for (let n = 0; n < 12; n++) await at.append(message(n % 3 === 0 ? 'a' : 'b', n), sampleEntry(`r${n}`))
+    await at.reopen()
+    const bodies = async (flow: string, after: number, max: number): Promise<unknown[]> =>
+      (await at.journal.read(asJournalPosition(after), max, asFlowName(flow))).map(({ input }) =>
+        input.type === 'message' ? input.message.body : input.type,
+      )
+    expect(await bodies('a', 0, 3)).toEqual([0, 3, 6])
+    expect(await bodies('a', 1, 9)).toEqual([3, 6, 9])
+    expect(await bodies('c', 0, 9)).toEqual([])
+  })
+
+  test('a delivery id of a message counts within its flow', async (at) => {
+    const message = (flow: string): NewEntry => ({
+      ...sampleEntry('1'),
+      input: { type: 'message', flow: asFlowName(flow), message: { origin: 'test', properties: {}, body: null } },
+      dedupKey: 'd-1',
+    })
+    const positions = await at.append(message('a'), message('b'), message('a'))
+    expect(positions.map((position) => position !== null)).toEqual([true, true, false])
   })
 
   test('closing waits for what was appended', async (at) => {

@@ -1,0 +1,55 @@
+import type { SyncError } from '../errors/index.ts'
+import type { Message } from '../model/flow.ts'
+import type { FlowName, RunId } from '../model/ids.ts'
+import type { NativeData } from '../model/value.ts'
+import type { RawReply, RawRequest } from './app.ts'
+
+/** What became of a message that was handed in. */
+export type Delivered =
+  /** Durable; it runs afterwards. `run` is null for a duplicate, which was acknowledged before. */
+  | { readonly kind: 'accepted'; readonly run: RunId | null; readonly duplicate: boolean }
+  /** The flow's answer to a caller who waits. */
+  | { readonly kind: 'replied'; readonly value: NativeData }
+
+/** What a listener hands messages to. Every call is safe at any time; a rejection is a SyncError, whose message may be shown to the sender. */
+export interface FlowDoor {
+  /**
+   * Hands one message to its flow. For a flow with an output it resolves with the reply; for one without, as soon as the message is durable: only then
+   * may the sender be told so, or a broker's message be acknowledged. When it rejects, nothing was kept, and `handling` says whether sending it again can help.
+   * `signal`: the caller has gone.
+   */
+  deliver(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<Delivered>
+  /** The refusal that a message would get now because the flow is full; null when it may come. Cheap, so that it can be asked before a body is read. */
+  refusal(flow: FlowName): SyncError | null
+}
+
+/** One path of the hub that a listener answers. `:name` segments match anything but a slash. */
+export interface ListenRoute {
+  readonly method: string
+  readonly path: string
+  /** For the log and the message list. */
+  readonly flow: FlowName
+  /** A refusal before the body is read; null when it may come. */
+  refuses(door: FlowDoor): SyncError | null
+  /** Authenticates, decodes, delivers, and encodes the answer. Rejects with SyncError for what is refused. */
+  answer(
+    request: RawRequest,
+    params: Readonly<Record<string, string>>,
+    door: FlowDoor,
+    nowMs: number,
+  ): Promise<RawReply>
+  /** A refusal in the form that this door's senders read. */
+  refusal(error: SyncError, request: Pick<RawRequest, 'path' | 'headers'>): RawReply
+}
+
+/**
+ * A door for messages to flows. Two kinds share the contract: one that is pushed to over the hub's HTTP front gives `routes`; one that fetches its messages itself
+ * (a broker) begins in `start` and ends in `close`. A fetching one acknowledges a message only after `deliver` resolved, returns it to the broker when it rejects with
+ * handling `retry`, sets it aside (dead letter) when with `park`, and publishes a reply to `replyTo` with the correlation id.
+ */
+export interface MessageListener extends AsyncDisposable {
+  readonly routes: readonly ListenRoute[]
+  start(door: FlowDoor): Promise<void>
+  /** Takes nothing more; resolves when what is under way is answered. Idempotent. */
+  close(): Promise<void>
+}
