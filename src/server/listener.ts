@@ -158,13 +158,8 @@ class HttpListener implements Listener {
     const found = this.#routes.find(path)
     response.on('error', ignore)
     if (this.#closing !== null) this.#refuse(request, response, path, STOPPING)
-<<<<<<< HEAD
     else if (request.httpVersionMajor !== 1 || (request.headers.host === undefined && request.httpVersionMinor > 0))
       this.#refuse(request, response, path, NOT_HTTP_1)
-    else if (route === undefined) this.#pass(request, response, path, wantsContinue)
-    else if (!route.methods.includes(request.method ?? '')) this.#answerMethod(request, response, path, route)
-    else this.#read(request, response, path, question < 0 ? '' : url.slice(question + 1), route, wantsContinue)
-=======
     else if (found === undefined) this.#pass(request, response, path, wantsContinue)
     else {
       const handler = found.route.handlers.get(request.method ?? '')
@@ -174,7 +169,6 @@ class HttpListener implements Listener {
         this.#read(request, response, { path, query, params: found.params, handler }, wantsContinue)
       }
     }
->>>>>>> 2d2cdb4 (Flows: callers who wait for a typed reply, and messages that run afterwards with retries and order)
   }
 
   #read(request: IncomingMessage, response: ServerResponse, asked: Asked, wantsContinue: boolean): void {
