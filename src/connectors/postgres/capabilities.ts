@@ -4,7 +4,7 @@ import type { PostgresAppOptions, PostgresTable } from './options.ts'
 /**
  * What a table offers: the log is complete and ordered (F3, T2), a write is refused where the old values differ (C2), a create is found again by the hub's id that stands
  * beside it in the same transaction (K2), and so does the mark of every write (M2). The log tells rows; a record with parts is several, so of those it gives a hint (I0).
- * Replies name no token: where a commit stands in the log is known only from the log.
+ * Of a row, the log says all; the reply to a write of a record with parts waits until the log has shown it, and names its place.
  */
 export function postgresCapabilities(
   app: Pick<PostgresAppOptions, 'connectionsMax' | 'batchMax' | 'statementTimeoutMs'>,
@@ -21,7 +21,7 @@ export function postgresCapabilities(
     read: 'R2',
     correlation: true,
     idempotency: 'create',
-    reply: { token: false, image: false },
+    reply: { token: table.parts.length > 0, image: false },
     batchMax: app.batchMax,
     concurrency: app.connectionsMax,
     atomicGroups: false,

@@ -170,7 +170,7 @@ function describe(app: AppId, given: PostgresOptions, bindings: readonly Binding
     ownSchema: given.ownSchema ?? 'latchwork',
     connectionsMax: number('connectionsMax', 4),
     batchMax: number('batchMax', 1_000),
-    statementTimeoutMs: number('statementTimeoutMs', 30_000),
+    statementTimeoutMs: number('statementTimeoutMs', 10_000),
     lockTimeoutMs: number('lockTimeoutMs', 1_000),
     walWarnBytes: number('walWarnBytes', 1_073_741_824),
     truncate,

@@ -10,6 +10,6 @@ afterAll(stopServers)
 for (const major of [15, 18]) {
   const there = await isInstalled(major)
   const suites = there ? runner : { ...runner, describe: describe.skip }
-  targetSuite(suites, `PostgreSQL ${major}`, postgresDriver(major))
-  sourceSuite(suites, `PostgreSQL ${major}`, postgresDriver(major))
+  targetSuite(suites, `PostgreSQL ${major}`, postgresDriver(major, true))
+  sourceSuite(suites, `PostgreSQL ${major}`, postgresDriver(major, false))
 }

@@ -6,6 +6,7 @@ import type { Clock, Log } from '../../ports/clock.ts'
 import { postgresCapabilities } from './capabilities.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import type { PostgresAppOptions } from './options.ts'
+import { OwnWrites } from './own-writes.ts'
 import { Sessions } from './sessions.ts'
 import { createPostgresSource } from './source.ts'
 import { createPostgresTarget } from './target.ts'
@@ -45,12 +46,14 @@ export function createPostgresConnector(
     clock: deps.clock,
   })
   const catalog = new CatalogCache(options, reads)
+  const own = new OwnWrites(deps.clock)
   const capabilities = new Map<ObjectId, Capabilities>()
   for (const table of options.tables) capabilities.set(table.object, postgresCapabilities(options, table))
   return {
     app,
     source: createPostgresSource(options, {
       ...deps,
+      own,
       url,
       sessions: reads,
       catalog: () => catalog.get(),
@@ -59,6 +62,7 @@ export function createPostgresConnector(
     }),
     target: createPostgresTarget(options, {
       ...deps,
+      own,
       sessions: writes,
       catalog: () => catalog.get(),
       release: () => writes.close(),

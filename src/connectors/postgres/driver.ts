@@ -17,6 +17,7 @@ export interface PgQuery {
 
 export interface PgConnection {
   on(event: string, listener: (message: never) => void): unknown
+  removeAllListeners(event: string): unknown
   query(text: string): void
   sendCopyFromChunk(chunk: Buffer): void
   readonly stream: {

@@ -120,10 +120,10 @@ export class LogFeed {
     const { app, slot } = this.#options
     this.#deps.forgetCatalog()
     const catalog = await this.#deps.catalog()
+    await sessions.use((session) => checkServer(this.#options, session), SETUP_DEADLINE_MS)
     const opened = await Receiver.open(url, this.#options, this.#deps)
     try {
       const confirmed = await sessions.use(async (session) => {
-        await checkServer(this.#options, session)
         if (at !== null) checkIdentity(app, at, opened.server)
         await ensurePublication(this.#options, catalog, session)
         if (isReset)
@@ -158,7 +158,7 @@ export class LogFeed {
       const unread = await this.#unread(running)
       if (unread !== undefined) return this.#fromTable(running, unread, max, signal)
       const leftMs = endMs - clock.monotonicMs()
-      if (leftMs <= 0 || signal.aborted) return this.#idle(running)
+      if (leftMs <= 0 || signal.aborted || receiver.isAsked) return this.#idle(running)
       await receiver.changed(leftMs, signal)
     }
   }
@@ -221,10 +221,11 @@ export class LogFeed {
 
   /** Nothing for us; but where the log moved on without us, the position follows now and then, or the server would have to keep it all. */
   #idle(running: Running) {
-    const { received } = running.receiver
+    const { received, isAsked } = running.receiver
+    running.receiver.isAsked = false
     const nowMs = this.#deps.clock.monotonicMs()
     const moved = received - running.position.lsn
-    if (moved > 0n && (moved > IDLE_ADVANCE_BYTES || nowMs - this.#movedAtMs > IDLE_ADVANCE_MS)) {
+    if (moved > 0n && (isAsked || moved > IDLE_ADVANCE_BYTES || nowMs - this.#movedAtMs > IDLE_ADVANCE_MS)) {
       running.position = { ...running.position, lsn: received, index: 0 }
       this.#movedAtMs = nowMs
     }

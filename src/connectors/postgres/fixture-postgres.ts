@@ -101,8 +101,8 @@ export async function asAdmin(server: PostgresServer, sql: string, database = 'p
   const client = new Client({ connectionString: server.url(database) })
   await client.connect()
   try {
-    const { rows } = await client.query({ text: sql, rowMode: 'array' })
-    return rows[0]?.[0]
+    const result = await client.query({ text: sql, rowMode: 'array' })
+    return [result].flat().at(-1)?.rows?.[0]?.[0]
   } finally {
     await client.end()
   }
@@ -231,19 +231,19 @@ export class Wire implements AsyncDisposable {
 const wireFaults = ['down', 'silent', 'silent-after', 'lost-reply', 'garbage'] as const
 
 /** The published suites' view of a database with one table. */
-export function postgresDriver(major: number): AppDriver {
+export function postgresDriver(major: number, isFollowed: boolean): AppDriver {
   return {
     capabilities: postgresCapabilities({ connectionsMax: 4, batchMax: 500, statementTimeoutMs: 10_000 }, { parts: [] }),
     faults: [...wireFaults, 'overloaded', 'denied', 'rejects'],
     signsBody: false,
     hasFeed: true,
-    open: () => open(major),
+    open: () => open(major, isFollowed),
   }
 }
 
 const INSERT = 'INSERT INTO items (name, city, zip, count, price) VALUES ($1, $2, $3, $4, $5) RETURNING id'
 
-async function open(major: number): Promise<AppUnderTest> {
+async function open(major: number, isFollowed: boolean): Promise<AppUnderTest> {
   const database = await createDatabase(major)
   const { schema } = database
   await database.one(
@@ -254,6 +254,8 @@ async function open(major: number): Promise<AppUnderTest> {
   const url = new URL(database.url)
   url.port = String(wire.port)
   const connector = openConnector(appOptions(database, [table], { url: url.href }))
+  // An outcome waits for the log, as in a hub, where it is always read.
+  if (isFollowed) await connector.source.read('log', null, 1, new AbortController().signal)
   const app: AppUnderTest = {
     connector,
     object: table.object,

@@ -4,6 +4,7 @@ import type { Catalog } from './catalog.ts'
 import { connect, type PgClient, quoteName, quoteText } from './driver.ts'
 import { failureOf, readError } from './errors.ts'
 import type { PostgresAppOptions } from './options.ts'
+import type { OwnWrites } from './own-writes.ts'
 import { PgOutputDecoder } from './pgoutput.ts'
 import { type LogPlace, later, lsnText, parseLsn } from './position.ts'
 import type { ServerIdentity } from './slot.ts'
@@ -22,6 +23,8 @@ const EPOCH_MICROS = 946_684_800_000_000n
 export interface ReceiverDeps {
   readonly clock: Clock
   readonly log: Log
+  /** Told of every change that bears a mark of ours. */
+  readonly own: OwnWrites
 }
 
 /**
@@ -30,9 +33,12 @@ export interface ReceiverDeps {
  */
 export class Receiver implements ChangeSink {
   readonly server: ServerIdentity
+  /** The server asks how far we are: a shutdown waits until everything is confirmed. */
+  isAsked = false
   readonly #client: PgClient
   readonly #options: PostgresAppOptions
   readonly #clock: Clock
+  readonly #own: OwnWrites
   readonly #queue: PlacedChange[] = []
   #head = 0
   #queueBytes = 0
@@ -58,6 +64,7 @@ export class Receiver implements ChangeSink {
     this.server = server
     this.#options = options
     this.#clock = deps.clock
+    this.#own = deps.own
     this.#received = from.lsn
     this.#confirmed = from.lsn
   }
@@ -100,6 +107,8 @@ export class Receiver implements ChangeSink {
     const decoder = new PgOutputDecoder(reader, (oid) => reader.wanted(oid))
     const { promise: started, resolve, reject } = Promise.withResolvers<void>()
     const { connection } = this.#client
+    // The driver knows of no stream without a query: it would make an error, with its stack, of every message.
+    for (const event of ['copyData', 'copyDone', 'errorMessage']) connection.removeAllListeners(event)
     connection.on('replicationStart', () => resolve())
     connection.on('copyData', (message: { readonly chunk: Buffer }) => this.#take(message.chunk, decoder))
     const fail = (error: unknown): void => {
@@ -133,7 +142,10 @@ export class Receiver implements ChangeSink {
         decoder.decode(chunk, 25)
       } else if (chunk[0] === 0x6b) {
         this.#advance(chunk.readBigUInt64BE(1))
-        if (chunk[17] === 1) this.#sendStatus(false)
+        if (chunk[17] === 1) {
+          this.isAsked = true
+          this.#sendStatus(false)
+        }
       }
     } catch (error) {
       this.#fail(error)
@@ -141,6 +153,8 @@ export class Receiver implements ChangeSink {
   }
 
   change(placed: PlacedChange): void {
+    const { mark, token } = placed.change
+    if (mark !== undefined && token !== undefined) this.#own.seen(mark, token)
     this.#queue.push(placed)
     this.#queueBytes += this.#chunkBytes
     if (this.#paused || (this.#queueLength < QUEUE_CHANGES_MAX && this.#queueBytes < QUEUE_BYTES_MAX)) return

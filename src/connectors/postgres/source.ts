@@ -15,6 +15,7 @@ import type { Catalog, TablePlan } from './catalog.ts'
 import { readError } from './errors.ts'
 import { LogFeed } from './feed.ts'
 import type { PostgresAppOptions } from './options.ts'
+import type { OwnWrites } from './own-writes.ts'
 import { tokenBefore } from './position.ts'
 import { type FoundRecord, type FoundRecords, RecordReader } from './reads.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -31,6 +32,7 @@ export interface PostgresSourceDeps {
   readonly sessions: Sessions
   readonly catalog: () => Promise<Catalog>
   readonly forgetCatalog: () => void
+  readonly own: OwnWrites
   readonly clock: Clock
   readonly log: Log
   readonly release: () => Promise<void>

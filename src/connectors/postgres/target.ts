@@ -6,17 +6,21 @@ import { type Batch, type BatchItem, batchesOf } from './batches.ts'
 import type { Catalog } from './catalog.ts'
 import { failureOf, isUnreachable, meaningOf, refusedOutcome, unknownOutcome } from './errors.ts'
 import type { PostgresAppOptions } from './options.ts'
+import type { OwnWrites } from './own-writes.ts'
 import { NotSent, type Session, SessionCut, type Sessions } from './sessions.ts'
 import { BatchWriter } from './writes.ts'
 
 export interface PostgresTargetDeps {
   readonly sessions: Sessions
+  readonly own: OwnWrites
   readonly catalog: () => Promise<Catalog>
   readonly clock: Clock
   readonly log: Log
   readonly release: () => Promise<void>
 }
 
+/** A log that is read shows a commit within milliseconds; a server that restarts takes seconds. */
+const LOG_WAIT_MS = 10_000
 /** How often a batch that lost against others at the same rows is tried at once, before its ops are left to the engine's pauses. */
 const CONTENTION_TRIES = 3
 /** How often what failed on a unique value is tried again while others of the same call move on: a chain of values that swap places. */
@@ -53,6 +57,49 @@ class Call {
   }
 
   async run(deadlineMs: number, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const { clock, own } = this.#deps
+    const endMs = clock.monotonicMs() + deadlineMs
+    const ops = this.#ops.filter((op) => this.#needsPlace(op)).map(({ op }) => op)
+    own.expect(ops)
+    try {
+      await this.#send(deadlineMs, signal)
+      await this.#place(Math.max(0, endMs - clock.monotonicMs()), signal)
+    } finally {
+      own.forget(ops)
+    }
+    return this.#ops.map((op, at) => this.#outcomes[at] ?? unknownOutcome(this.#options.app, op, 'it was not answered'))
+  }
+
+  /**
+   * Gives the outcomes their places in the log. A write that the log does not show in time is in doubt after all: without its place, what the log tells later could not be
+   * told from what came before. A create needs none, because nothing came before it; nor does a row, of which the log itself says all.
+   */
+  async #place(leftMs: number, signal: AbortSignal): Promise<void> {
+    const { own } = this.#deps
+    const applied: { readonly at: number; readonly op: WriteOp }[] = []
+    for (const [at, op] of this.#ops.entries())
+      if (this.#needsPlace(op) && this.#outcomes[at]?.result === 'applied') applied.push({ at, op })
+    if (applied.length === 0) return
+    await own.settled(
+      applied.map(({ op }) => op.op),
+      Math.min(leftMs, LOG_WAIT_MS),
+      signal,
+    )
+    for (const { at, op } of applied) {
+      const token = own.tokenOf(op.op)
+      this.#outcomes[at] =
+        token === undefined
+          ? unknownOutcome(this.#options.app, op, 'the log has not shown it yet')
+          : { ...(this.#outcomes[at] as Outcome), token }
+    }
+  }
+
+  #needsPlace(op: WriteOp): boolean {
+    const table = this.#options.tables.find(({ object }) => object === op.object)
+    return op.kind !== 'create' && table !== undefined && table.parts.length > 0
+  }
+
+  async #send(deadlineMs: number, signal: AbortSignal): Promise<void> {
     try {
       const catalog = await this.#deps.catalog()
       const { batches, misfits } = batchesOf(this.#ops, (op) => catalog.tables.get(op.object))
@@ -62,7 +109,6 @@ class Call {
     } catch (error) {
       this.#interrupted(error)
     }
-    return this.#ops.map((op, at) => this.#outcomes[at] ?? unknownOutcome(this.#options.app, op, 'it was not answered'))
   }
 
   #misfit(op: WriteOp, why: string): Outcome {

@@ -3,7 +3,7 @@ import type { Outcome } from '../../model/change.ts'
 import { asNativeId, type NativeId } from '../../model/ids.ts'
 import type { WriteOp } from '../../ports/app.ts'
 import { type Batch, columnTexts, idOf, valuesOfWrite } from './batches.ts'
-import type { Column, TablePlan } from './catalog.ts'
+import type { TablePlan } from './catalog.ts'
 import { quoteName, quoteText } from './driver.ts'
 import { failureOf } from './errors.ts'
 import { MARK_PREFIX, type MarkedWrite, writeMark } from './marks.ts'
@@ -273,5 +273,3 @@ const skipped = (options: PostgresAppOptions, plan: TablePlan, wanted: number, g
   )
 
 const splitOf = (row: readonly (string | null)[]): string[] => row.map((text) => text ?? '')
-
-export type { Column }

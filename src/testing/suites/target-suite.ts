@@ -1,6 +1,6 @@
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Outcome } from '../../model/change.ts'
-import type { NativeId, Token } from '../../model/ids.ts'
+import { compareTokens, type NativeId, type Token } from '../../model/ids.ts'
 import type { NativeRecord } from '../../model/value.ts'
 import type { WriteOp } from '../../ports/app.ts'
 import {
@@ -95,11 +95,15 @@ export function targetSuite(runner: SuiteRunner, name: string, driver: AppDriver
       async (app) => {
         const created = await writeOne(app, createOp(app, 1))
         const nativeId = created.nativeId as NativeId
-        expect(created.token).toBe(await tokenOf(app, nativeId))
+        // A place in a log is passed by reads, not found again; and what is new there needs none.
+        const isLog = capabilities.feed === 'F3'
+        if (!isLog) expect(created.token).toBe(await tokenOf(app, nativeId))
         const updated = await writeOne(app, await updateOf(app, nativeId, 'second', created.token ?? null))
         expect(updated.result).toBe('applied')
         expect(updated.token === created.token).toBe(false)
-        expect(updated.token).toBe(await tokenOf(app, nativeId))
+        const read = (await tokenOf(app, nativeId)) as Token
+        if (isLog) expect(compareTokens(read, updated.token as Token) > 0).toBe(true)
+        else expect(updated.token).toBe(read)
       },
     )
 
