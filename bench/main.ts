@@ -1,5 +1,5 @@
 /**
- * npm run bench -- <name> [--json] [--rounds N]: http, db, latch or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
+ * npm run bench -- <name> [--json] [--rounds N]: http, db, latch, latching or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
  */
 import { parseArgs } from 'node:util'
 
@@ -22,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<object>>> = {
     return runDbBench({ ...rounds, ...only, progress })
   },
   latch: async () => (await import('./latch.ts')).run(),
+  latching: async () => (await import('./latching.ts')).runLatchingBench(progress),
   restart: async () => (await import('./restart.ts')).run(),
 }
 

@@ -12,6 +12,17 @@ export {
   unixSeconds,
 } from './config/codecs.ts'
 export { defineHub, type HubConfig, type HubDefinition, hubOf, isHubDefinition } from './config/define-hub.ts'
+export {
+  type DeletesOption,
+  type Ignore,
+  ignore,
+  type Propagate,
+  propagate,
+  type Quarantine,
+  quarantine,
+  type Soft,
+  softDelete,
+} from './config/deletes.ts'
 export { type Binding, type Entity, entity, type SyncDefinition, type SyncOptions, sync } from './config/entity.ts'
 export { type ConfigText, type EnvText, env, resolveText } from './config/env.ts'
 export {

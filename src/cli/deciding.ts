@@ -19,6 +19,21 @@ export function addDeciding(program: Command, choose: (action: Action) => void):
       (entity: string, record: string, field: string, own: { take?: string; value?: { readonly value: Value } }) =>
         choose((context) => resolve(context, entity, record, field, own)),
     )
+  program
+    .command('undelete <entity> <app:id>')
+    .description('take the deletion of a record back; its old id in any application names it')
+    .action((entity: string, record: string) => choose((context) => undelete(context, entity, record)))
+}
+
+async function undelete(context: CommandContext, entity: string, record: string): Promise<number> {
+  const hub = requireHub({ ...context.options, env: context.process.env })
+  const { key } = await explanationOf(hub, entity, record)
+  const done = await hub.post(`/api/records/${encodeURIComponent(key)}/undelete`)
+  context.terminal.result(
+    done,
+    () => `taken back; \`latchwork explain ${entity} ${record}\` shows where it is created again`,
+  )
+  return EXIT.ok
 }
 
 async function resolve(

@@ -17,6 +17,20 @@ export function explanationText(found: Explanation, terminal: Terminal, nowMs: n
   if (found.head.length > 0) lines.push('', bold('Now'), headTable(found, terminal, nowMs))
   if (found.lanes.length > 0)
     lines.push('', bold('Where'), ...found.lanes.flatMap((lane) => laneLines(lane, terminal, nowMs)))
+  if (found.whyNot.length > 0) {
+    lines.push('', bold('Why it did not arrive'))
+    for (const { app, because, until, code, sinceMs, last } of found.whyNot) {
+      const since = sinceMs === null ? '' : ` (since ${ago(sinceMs, nowMs)})`
+      lines.push(
+        `  ${terminal.style('bold', app)}${code === null ? '' : ` ${terminal.style('red', code)}`}: ${oneLine(because)}${since}`,
+        `    until: ${until}`,
+      )
+      if (last !== null)
+        lines.push(
+          terminal.style('dim', `    last there ${ago(last.atMs, nowMs)}: ${last.verdict}, ${oneLine(last.text)}`),
+        )
+    }
+  }
   if (found.held.length > 0) {
     lines.push('', bold('Set aside or waiting'))
     for (const entry of found.held) {
@@ -123,13 +137,17 @@ const VERDICT_STYLES: Readonly<Partial<Record<Verdict['verdict'], Style>>> = {
 
 function timeline({ verdicts, key }: Explanation, terminal: Terminal, nowMs: number): string {
   // An op id begins with the store and the record, which are the same in every line; --json has it whole.
-  const opStart = new RegExp(`[a-z0-9]+\\.\\d+\\.${key}\\.`, 'g')
+  const opStart = new RegExp(`[a-z0-9]+\\.[\\d-]+\\.${key}\\.`, 'g')
   const width = Math.max(...verdicts.map((one) => one.verdict.length))
-  const apps = Math.max(...verdicts.map((one) => one.app.length))
+  const idOf = (one: Explanation['verdicts'][number]): string =>
+    one.nativeId === null ? one.app : `${one.app}:${shorten(one.nativeId, 14)}`
+  const ids = Math.max(...verdicts.map((one) => idOf(one).length))
   return verdicts
-    .map(({ atMs, app, verdict, text, seq }) => {
-      const when = `${clockText(atMs, nowMs)} ${terminal.style('dim', ago(atMs, nowMs).padStart(11))}`
-      return `  ${when}  ${app.padEnd(apps)}  ${terminal.style(VERDICT_STYLES[verdict] ?? 'reset', verdict.padEnd(width))}  ${oneLine(text.replace(opStart, ''))} ${terminal.style('dim', `#${seq}`)}`
+    .map((one) => {
+      const { atMs, verdict, text, seq, latchedForMs, afterMs } = one
+      const when = `${clockText(atMs, nowMs)} ${terminal.style('dim', `+${duration(afterMs)}`.padStart(9))}`
+      const latched = latchedForMs === null ? '' : `, latch closed ${duration(latchedForMs)} before`
+      return `  ${when}  ${idOf(one).padEnd(ids)}  ${terminal.style(VERDICT_STYLES[verdict] ?? 'reset', verdict.padEnd(width))}  ${oneLine(text.replace(opStart, ''))}${terminal.style('dim', `${latched} #${seq}`)}`
     })
     .join('\n')
 }

@@ -1,10 +1,11 @@
 import type { Capabilities } from '../model/capabilities.ts'
-import type { BindingModel, FieldMapping, PartMapping } from '../model/entity.ts'
+import type { BindingModel, FieldMapping, Latching, PartMapping } from '../model/entity.ts'
 import { type AppId, asEntityName } from '../model/ids.ts'
 import type { Value } from '../model/value.ts'
 import type { BindingSpec } from './app.ts'
 import type { CompiledEntity, CompiledFields, CompiledPart } from './compile-entity.ts'
 import { type CompiledField, compileFieldMapping } from './compile-field.ts'
+import type { MappingOptions } from './mapping.ts'
 import { compileRecords } from './records.ts'
 import { checkKeys, checkNativeName, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { elementOf, nativeKindOf, nativeNames } from './row.ts'
@@ -44,6 +45,7 @@ export function compileBinding(
     onCreate,
     createNeeds: createNeeds(entity.fields, mappings, onCreate),
     deletes: readDeletes(where, mapping.deletes),
+    latching: readLatching(where, mapping, capabilities),
     ...compileRecords({ where: `${app}/${object}`, natives, extra: Object.keys(onCreate), parts: partMappings }),
   }
   return { model, shape: [...fields.map((field) => field.shape), ...parts.flatMap((part) => part.shape)] }
@@ -206,5 +208,24 @@ function readDeletes(where: string, given: unknown): BindingModel['deletes'] {
   if (given === undefined) return 'propagate'
   if (given !== 'propagate' && given !== 'ignore')
     refuseUnknown(`${where}.deletes`, 'a way to treat deletes', String(given), ['propagate', 'ignore'])
+  return given
+}
+
+/** Without a condition a lost latch overwrites unseen, and without an idempotent create it makes a second record: then nothing may be lost. */
+function readLatching(where: string, mapping: MappingOptions, capabilities: Capabilities): Latching {
+  const { latching: given, createHere } = mapping
+  const known: readonly Latching[] = ['memory', 'table', 'volatile']
+  if (given === undefined) return 'memory'
+  if (!known.includes(given)) refuseUnknown(`${where}.latching`, 'a latching mode', String(given), known)
+  if (given !== 'volatile') return given
+  const next = "Say latching: 'memory', or give the binding what it lacks."
+  if (capabilities.condition !== 'C2')
+    refuse(`${where}.latching`, 'volatile needs conditional writes (C2), and this binding writes blindly', next)
+  if (capabilities.create !== 'K2' && createHere !== false)
+    refuse(
+      `${where}.latching`,
+      `volatile needs idempotent creates (K2), and this binding has ${capabilities.create}`,
+      next,
+    )
   return given
 }

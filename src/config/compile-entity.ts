@@ -2,6 +2,7 @@ import type { BindingModel, EntityModel, FieldModel, PartModel } from '../model/
 import { type AppId, asAppId, asEntityName } from '../model/ids.ts'
 import type { AppDescription } from './app.ts'
 import { compileBinding } from './compile-binding.ts'
+import { readDeletes } from './deletes.ts'
 import { digest } from './digest.ts'
 import type { PartDefinition, SyncDefinition } from './entity.ts'
 import { readDefaultPolicy, readPolicies } from './policies.ts'
@@ -48,7 +49,7 @@ export function compileEntity(sync: SyncDefinition, context: EntityContext): Ent
   const apps = [...bindings.keys()]
   const policyDefault = readDefaultPolicy(name, options.conflicts?.default, apps)
   const policies = readPolicies(name, options.conflicts?.fields ?? {}, compiled, bindings)
-  const deletes = readDeletes(name, options.deletes)
+  const deletes = readDeletes(name, options.deletes, compiled)
   return {
     name: asEntityName(name),
     fields: fields.models,
@@ -57,7 +58,7 @@ export function compileEntity(sync: SyncDefinition, context: EntityContext): Ent
     bindings: new Map([...bindings].map(([app, { model }]) => [app, model])),
     policyDefault,
     policies,
-    deletes,
+    ...deletes,
     mappingVersion: digest([
       name,
       ...describeFields(fields),
@@ -201,11 +202,4 @@ function checkMatch(
     }
   }
   return names
-}
-
-function readDeletes(entity: string, given: unknown): EntityModel['deletes'] {
-  const known = ['default', 'delete-wins', 'update-wins', 'ignore']
-  if (given === undefined) return 'default'
-  if (!known.includes(given as string)) refuseUnknown(`${entity}.deletes`, 'a delete policy', String(given), known)
-  return given as EntityModel['deletes']
 }

@@ -1,4 +1,3 @@
-import type { DeletePolicy } from '../model/entity.ts'
 import type { BindingSpec } from './app.ts'
 import type {
   CheckedEntityParts,
@@ -11,6 +10,7 @@ import type {
   PolicyValue,
   Valid,
 } from './checked.ts'
+import type { DeletesOption } from './deletes.ts'
 import type { Key } from './mapping.ts'
 import type { AddRemove, Counter, Latest, Manual, Merge, PolicyFor, Prefer } from './policies.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse } from './refuse.ts'
@@ -62,8 +62,8 @@ export interface SyncOptions<Types extends EntityTypes, Apps> {
           >
     }
   }
-  /** default: a delete wins only where nobody changed the record meanwhile. */
-  readonly deletes?: DeletePolicy
+  /** What becomes of the record in the others. Default: `propagate()`. */
+  readonly deletes?: DeletesOption<keyof Types['fields'] & string>
 }
 
 export interface SyncDefinition {
@@ -75,7 +75,7 @@ export interface SyncDefinition {
       readonly default?: AnyPolicy
       readonly fields?: Readonly<Record<string, AnyPolicy | undefined>>
     }
-    readonly deletes?: DeletePolicy
+    readonly deletes?: DeletesOption<string>
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Latching } from '../model/entity.ts'
 import type { Value } from '../model/value.ts'
 import type { CheckedFields, CheckedParts, EntityTypes, NativeAt, NativeName, Valid } from './checked.ts'
 
@@ -88,6 +89,8 @@ export interface TypedMapping<Types extends EntityTypes, Row, F, P> {
   readonly adoptHere?: boolean
   /** ignore: a delete here is not carried to the others. */
   readonly deletes?: 'propagate' | 'ignore'
+  /** Where the hub keeps what it has under way here. `table` asks its store for every observation; `volatile` writes before anything is committed. */
+  readonly latching?: Latching
 }
 
 /** What a binding says besides its connector's own options. */
@@ -100,6 +103,7 @@ export interface MappingOptions {
   readonly createHere?: boolean
   readonly adoptHere?: boolean
   readonly deletes?: 'propagate' | 'ignore'
+  readonly latching?: Latching
 }
 
 export interface PartOptions {
@@ -118,4 +122,5 @@ export const MAPPING_KEYS = [
   'createHere',
   'adoptHere',
   'deletes',
+  'latching',
 ] as const satisfies readonly (keyof MappingOptions)[]

@@ -3,6 +3,8 @@ import { isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
+import { BEGUN } from '../model/state/intent-state.ts'
+import { mayTry } from '../model/state/park-state.ts'
 import { type Image, type Path, type Value, valuesEqual } from '../model/value.ts'
 import { isPausing } from './backoff.ts'
 import { encodePatch, type Need, needOf } from './need.ts'
@@ -53,11 +55,13 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (lane.overlays.length >= OVERLAYS_MAX) return { lane, next: 'waiting' }
   const held = withOverlays(lane, binding)
   const kind = lane.detached ? null : kindOf(record, held, binding)
+  // In quarantine: the deletion may still be taken back.
+  if (kind === 'delete' && context.nowMs < (record.deletion?.untilMs ?? 0))
+    return { lane: inStep(lane), next: 'waiting' }
   const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, held, kind === 'create')
   if (kind === null || need === null) return rest(record, lane, binding, context)
   const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
-  if (lane.park !== null && lane.waitsFor === null && lane.park.headSeq >= record.headSeq)
-    return { lane: settled, next: 'idle' }
+  if (lane.waitsFor === null && !mayTry(lane.park, record)) return { lane: settled, next: 'idle' }
   if (kind === 'delete') return start(settled, held, binding, context, kind, need, {}, record)
   if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head)))
     return { lane: settled, next: 'waiting' }
@@ -170,7 +174,7 @@ function start(
     op: asOpId(`${context.opPrefix}.${record.key}.${lane.app}.${lane.nextOp}`),
     epoch: context.epoch,
     kind,
-    state: 'open',
+    state: BEGUN,
     patch:
       isLogFed(binding.capabilities) && kind === 'update' ? withWholeSent(binding, need.patch, held.sent) : need.patch,
     native: isLogFed(binding.capabilities)

@@ -11,6 +11,7 @@ import {
   type RecordState,
   type VerdictName,
 } from '../model/record.ts'
+import { endIntent, moveIntent } from '../model/state/intent-state.ts'
 import type { Fields, Image, NativeRecord } from '../model/value.ts'
 import { isPausing, retryDelayMs } from './backoff.ts'
 import { afterPatch, applySent } from './overlay.ts'
@@ -105,7 +106,7 @@ function applied(
   if (!isBlind(binding)) return { lane: closed(after), verdict: 'applied', text, ...linked }
   const readback: Lane = {
     ...after,
-    intent: { ...intent, state: 'readback' },
+    intent: moveIntent(intent, 'taken blindly'),
     reading: { why: 'readback', afterSeq: context.seq, notBeforeMs: 0, tries: 0 },
   }
   return { lane: readback, verdict: 'applied', text: `${text}, being read back`, ...linked }
@@ -144,7 +145,7 @@ export function holding(
   return advanceBasis(record, held, heldAt(intent.headSeq))
 }
 
-const closed = (lane: Lane): Lane => ({ ...lane, intent: null, retry: null, park: null })
+const closed = (lane: Lane): Lane => ({ ...lane, intent: endIntent(lane.intent, 'answered'), retry: null, park: null })
 
 /** The patch as the own write that a fold subtracts. */
 export const ownPatch = (intent: Intent): { readonly patch: Fields; readonly native: Image } => ({
@@ -169,12 +170,16 @@ function conflict(lane: Lane, intent: Intent, binding: BindingModel, context: Se
   const text = `${lane.app} holds a newer version than ${intent.baseToken ?? 'the one we know'}: read it, fold it, decide again`
   if (intent.state === 'unknown' || intent.tries > 0) {
     return {
-      lane: { ...lane, intent: { ...intent, state: 'unknown', baseToken: null }, reading: reading('unknown') },
+      lane: { ...lane, intent: { ...moveIntent(intent, 'not yet'), baseToken: null }, reading: reading('unknown') },
       verdict: 'refused',
       text,
     }
   }
-  return { lane: { ...lane, intent: null, reading: reading('conflict') }, verdict: 'refused', text }
+  return {
+    lane: { ...lane, intent: endIntent(intent, 'answered'), reading: reading('conflict') },
+    verdict: 'refused',
+    text,
+  }
 }
 
 function gone(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome, context: SettleContext): Settled {
@@ -183,13 +188,23 @@ function gone(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome,
   if (intent.kind === 'create') {
     const message = `${lane.app} answered "not found" to a create: ${outcome.message ?? 'check the path of the binding'}`
     return {
-      lane: parked({ ...lane, intent: null }, 'target.rejected', message, record.headSeq, context),
+      lane: parked(
+        { ...lane, intent: endIntent(intent, 'answered') },
+        'target.rejected',
+        message,
+        record.headSeq,
+        context,
+      ),
       verdict: 'parked',
       text: message,
     }
   }
   return {
-    lane: { ...lane, intent: null, reading: { why: 'gone', afterSeq: context.seq, notBeforeMs: 0, tries: 0 } },
+    lane: {
+      ...lane,
+      intent: endIntent(intent, 'answered'),
+      reading: { why: 'gone', afterSeq: context.seq, notBeforeMs: 0, tries: 0 },
+    },
     verdict: 'gone',
     text: `${lane.app} says that the record does not exist; confirmed by a read before it counts as deleted`,
   }
@@ -203,7 +218,13 @@ function refused(lane: Lane, intent: Intent, outcome: Outcome, context: SettleCo
     const text = `${lane.app} refused ${intent.op}: ${message}`
     return {
       // After a restart a read was already wanted, to find out what is known now. A head that has moved on while the write was under way has not had its attempt yet.
-      lane: parked({ ...lane, intent: null, retry: null, reading: null }, code, text, intent.headSeq, context),
+      lane: parked(
+        { ...lane, intent: endIntent(intent, 'answered'), retry: null, reading: null },
+        code,
+        text,
+        intent.headSeq,
+        context,
+      ),
       verdict: 'parked',
       text,
     }
@@ -219,7 +240,7 @@ const isInDoubt = (intent: Intent, context: SettleContext): boolean =>
 function stillInDoubt(lane: Lane, intent: Intent, message: string, context: SettleContext): Settled {
   const notBeforeMs = intent.doubtUntilMs ?? context.nowMs
   return {
-    lane: { ...lane, intent: { ...intent, state: 'unknown', tries: intent.tries + 1, notBeforeMs } },
+    lane: { ...lane, intent: { ...moveIntent(intent, 'not yet'), tries: intent.tries + 1, notBeforeMs } },
     verdict: 'unknown',
     text: `${message}; but an earlier try of ${intent.op} may still be applied for ${notBeforeMs - context.nowMs} ms`,
   }
@@ -238,7 +259,7 @@ function retryLater(
   if (intent.state === 'unknown') {
     const notBeforeMs = context.nowMs + retryDelayMs(intent.tries, context.jitter, retryAfterMs)
     return {
-      lane: { ...lane, intent: { ...intent, tries: intent.tries + 1, notBeforeMs } },
+      lane: { ...lane, intent: { ...moveIntent(intent, 'not yet'), tries: intent.tries + 1, notBeforeMs } },
       verdict: 'retry',
       text: `${code}: ${message}; still in doubt, tried again`,
     }
@@ -247,7 +268,7 @@ function retryLater(
   const delayMs = code === 'target.unreachable' ? 0 : retryDelayMs(tries - 1, context.jitter, retryAfterMs)
   const retry = { tries, notBeforeMs: context.nowMs + delayMs, code, message }
   return {
-    lane: { ...lane, intent: null, retry },
+    lane: { ...lane, intent: endIntent(intent, 'answered'), retry },
     verdict: 'retry',
     text: `${code}: ${message}; tried again in ${delayMs} ms`,
   }
@@ -278,8 +299,7 @@ export function unknown(
   const asksLog = isLogFed(binding.capabilities) && (intent.kind !== 'create' || tellsOurCreates(binding.capabilities))
   const delayMs = retryDelayMs(intent.tries, context.jitter, undefined)
   const doubtful: Intent = {
-    ...intent,
-    state: 'unknown',
+    ...moveIntent(intent, 'no answer'),
     tries: intent.tries + 1,
     notBeforeMs: context.nowMs + delayMs,
     doubtUntilMs: context.nowMs + fenceMs,
@@ -315,7 +335,7 @@ export function unknown(
   if (condition === 'C2') return resend()
   const text = `${lane.app} may or may not have taken ${intent.op} (${message}), and offers neither a read nor a condition. Look there, then release.`
   return {
-    lane: parked({ ...lane, intent: null }, 'target.unknown', text, record.headSeq, context),
+    lane: parked({ ...lane, intent: endIntent(intent, 'dropped') }, 'target.unknown', text, record.headSeq, context),
     verdict: 'parked',
     text,
   }

@@ -15,6 +15,7 @@ import { type Prepared, prepareFor } from './prepared.ts'
 import type { At, RecordWork } from './record-work.ts'
 import { Samples } from './stats.ts'
 import { at, laneReason, readReason, type Turn } from './turn.ts'
+import { undelete } from './undelete.ts'
 
 export type OutcomeInput = Extract<Input, { type: 'outcome' }>
 export type ReadInput = Extract<Input, { type: 'read' }>
@@ -210,9 +211,12 @@ export class Answers {
       for (const [key, app] of held) this.#turn.engine.markBehind(app, key)
       return
     }
-    if (operator.action === 'resolve') {
+    if (operator.action === 'resolve' || operator.action === 'undelete') {
       const work = this.#turn.batch.work(operator.key)
-      if (work !== undefined) resolveField(work, operator, { seq: entry.seq, atMs: entry.atMs })
+      const place = { seq: entry.seq, atMs: entry.atMs }
+      if (work === undefined) return
+      if (operator.action === 'resolve') resolveField(work, operator, place)
+      else undelete(work, place)
       return
     }
     if (operator.action === 'reread') return this.#reread(entry, operator)

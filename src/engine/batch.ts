@@ -89,7 +89,7 @@ export class Batch implements References {
   #wantLink(natives: NativeRef[], app: AppId, object: ObjectId, nativeId: NativeId): void {
     const ref = nativeRefKey(app, object, nativeId)
     if (this.#links.has(ref)) return
-    const cached = this.#caches.links.get(ref)
+    const cached = isAsked(this.#model, app, object) ? undefined : this.#caches.links.get(ref)
     this.#links.set(ref, cached ?? NO_LINKS)
     if (cached === undefined) natives.push({ app, object, nativeId })
   }
@@ -121,7 +121,7 @@ export class Batch implements References {
     for (const key of wanted) {
       if (this.#records.has(key)) continue
       const cached = this.#caches.records.get(key)
-      if (cached === undefined) missing.push(key)
+      if (cached === undefined || isAskedEntity(this.#model, cached.entity)) missing.push(key)
       else this.#records.set(key, cached)
     }
     if (missing.length === 0 && matches.length === 0) return
@@ -173,6 +173,11 @@ export class Batch implements References {
     if (links === undefined || links.length === 0) return undefined
     for (const link of links) if (link.entity === entity) return link
     return undefined
+  }
+
+  /** Whether the native record of an entry is a live one of ours. */
+  isLinked({ binding, nativeId }: Prepared): boolean {
+    return this.link(binding.app, binding.object, nativeId, binding.entity)?.state === 'live'
   }
 
   /** A link made or ended: visible to the rest of the batch, and written with it. */
@@ -231,6 +236,23 @@ export class Batch implements References {
       this.#caches.links.set(ref, this.#links.get(ref) ?? NO_LINKS)
     }
   }
+}
+
+/** Latching mode `table`: what the store says counts, and nothing that is remembered. */
+const isAsked = (model: HubModel, app: AppId, object: ObjectId): boolean =>
+  model.bindingsOf(app, object).some(({ latching }) => latching === 'table')
+
+const askedEntities = new WeakMap<EntityModel, boolean>()
+
+function isAskedEntity(model: HubModel, name: EntityName): boolean {
+  const entity = model.entities.get(name)
+  if (entity === undefined) return false
+  let asked = askedEntities.get(entity)
+  if (asked === undefined) {
+    asked = [...entity.bindings.values()].some(({ latching }) => latching === 'table')
+    askedEntities.set(entity, asked)
+  }
+  return asked
 }
 
 const NO_LINKS: readonly Link[] = []

@@ -5,6 +5,7 @@ import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from 
 import type { Conflict, Lane, Link, Note, OpenLane, RecordState } from '../model/record.ts'
 import type { CommitBatch, RecordWrite } from '../ports/store.ts'
 import { CONSUMER } from './engine.ts'
+import { mayLeaveEarly } from './latching.ts'
 import { openLaneOf, type RecordWork } from './record-work.ts'
 import type { EngineEvent } from './stats.ts'
 
@@ -56,6 +57,23 @@ export class Committing {
     engine.counters.conflicts += conflicts.length
     this.#turn.batch.commitLinks()
     for (const prepared of this.#turn.madeDurable) engine.waiting.madeDurable(prepared)
+  }
+
+  /** Latching mode `volatile`: such writes leave before the commit. What is lost of them by a crash is found by the condition of the next write. */
+  sendVolatile(): void {
+    const { dispatcher, counters } = this.#turn.engine
+    let count = 0
+    for (const work of this.#turn.batch.works.values()) {
+      for (const binding of work.entity.bindings.values()) {
+        if (!mayLeaveEarly(work, binding.app, binding.latching)) continue
+        const lane = work.lane(binding)
+        if (lane.intent === null || dispatcher.isInFlight(laneKey(work.state.key, binding.app))) continue
+        dispatcher.write(work.state, lane, lane.intent, binding)
+        counters.sent++
+        count++
+      }
+    }
+    if (count > 0) dispatcher.flushEarly()
   }
 
   /** What was learnt in this turn that belongs to no single record. */
@@ -205,6 +223,8 @@ export class Committing {
     if (lane.waitsFor !== null && lane.park === null) {
       this.#turn.engine.schedule(name, lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs)
     }
+    const untilMs = record.deleted && lane.exists === true ? record.deletion?.untilMs : undefined
+    if (untilMs !== undefined) this.#turn.engine.schedule(name, untilMs)
     if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, this.#turn.nowMs))
       this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
   }

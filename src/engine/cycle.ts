@@ -1,15 +1,18 @@
 import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { matchKeyOfRecord } from '../merge/match.ts'
+import { tellsOurCreates } from '../model/capabilities.ts'
 import type { Change, JournalEntry } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, laneKey, type NativeRef } from '../model/ids.ts'
 import type { Lane, OpenLane } from '../model/record.ts'
+import { heldStateFor } from '../model/state/held-state.ts'
 import { Answers, type OutcomeInput } from './answers.ts'
 import type { Direction } from './brakes.ts'
 import { Committing } from './committing.ts'
 import { plan } from './decide.ts'
 import type { Engine } from './engine.ts'
 import { doubtAfterRestart } from './evidence.ts'
+import { isTable, openCreatesInStore, opPrefixOf } from './latching.ts'
 import { Observing } from './observing.ts'
 import { type Prepared, prepare, refOf } from './prepared.ts'
 import type { RecordWork } from './record-work.ts'
@@ -107,6 +110,7 @@ export class Cycle {
     await this.#turn.batch.loadReferred()
     await this.#learnRecords()
     this.#plan()
+    this.#committing.sendVolatile()
     await this.#committing.commit()
     if (this.#engine.killed) return
     this.#committing.after()
@@ -132,7 +136,15 @@ export class Cycle {
     for (const { binding } of prepared) {
       if (isLostWhenUnknown(binding)) keys.push(...this.#engine.latches.openCreates(binding.app, binding.object))
     }
-    await this.#turn.batch.load(prepared, keys)
+    const asked = prepared.filter(isTable)
+    await this.#turn.batch.load(asked.length === 0 ? prepared : prepared.filter((one) => !isTable(one)), keys)
+    // Mode `table`: each observation asks for itself.
+    for (const one of asked) {
+      const { app, object, capabilities } = one.binding
+      await this.#turn.batch.load([one], [])
+      if (!tellsOurCreates(capabilities) && !this.#turn.batch.isLinked(one))
+        this.#turn.askedCreates.set(one.ref, await openCreatesInStore(this.#engine.store, app, object))
+    }
     const created = items.flatMap(({ entry: { input } }) => (input.type === 'outcome' ? this.#createdRef(input) : []))
     if (created.length > 0) await this.#turn.batch.loadLinks(created)
   }
@@ -202,7 +214,7 @@ export class Cycle {
   /** An entry that was set aside for a person stays aside over a restart. */
   #parkedBefore(prepared: Prepared): boolean {
     if (!this.#engine.parkedBefore.delete(prepared.seq)) return false
-    this.#engine.waiting.wait(prepared, ['operator'], 'parked')
+    this.#engine.waiting.wait(prepared, ['operator'], heldStateFor('operator'))
     return true
   }
 
@@ -254,7 +266,6 @@ export class Cycle {
 
   #plan(): void {
     const { info } = this.#engine
-    const opPrefix = `${info?.instanceId}.${info?.generation}`
     const seq = this.#turn.through
     for (const work of this.#turn.batch.works.values()) {
       for (const binding of work.entity.bindings.values()) {
@@ -263,7 +274,7 @@ export class Cycle {
           nowMs: this.#turn.nowMs,
           seq,
           epoch: info?.epoch ?? 0,
-          opPrefix,
+          opPrefix: opPrefixOf(binding.latching, info ?? NO_INFO),
           takeSlot: (app) => {
             const may = this.#mayWrite(work, app)
             isBraked = may === 'braked'
@@ -303,6 +314,8 @@ export class Cycle {
     waiters.add(work.state.key)
   }
 }
+
+const NO_INFO = { instanceId: '', generation: 0, epoch: 0 }
 
 /** From whom to whom a write goes: from who deleted, or who made the newest change. null where that is the application itself. */
 function directionOf(work: RecordWork, to: AppId): Direction | null {

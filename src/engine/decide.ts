@@ -13,6 +13,7 @@ import type { Intent, Lane, OwnWrite } from '../model/record.ts'
 import type { Fields, Image, Value } from '../model/value.ts'
 import { formOf } from './findings.ts'
 import type { At, RecordWork } from './record-work.ts'
+import { reborn, reviveSoft } from './undelete.ts'
 
 /**
  * The decision: what an input means for a record. Data in, data out (the new state stands in the RecordWork); no I/O, no clock, no randomness.
@@ -107,6 +108,7 @@ export function foldInto(
   references: References,
   echoOf: OwnWrite | undefined,
 ): void {
+  const before = work.state
   const fold = foldImage({
     entity: work.entity,
     binding,
@@ -128,6 +130,7 @@ export function foldInto(
     readSeq: at.isRead ? at.seq : fold.lane.readSeq,
   })
   work.conflicts.push(...fold.conflicts)
+  if (work.entity.softDelete !== undefined && fold.record !== before) reviveSoft(work, at)
   for (const path of fold.overBudget) {
     const message = `${path} of ${work.state.entity} ${work.state.key} has been answered by applications more often than there are applications; it is set aside. Both renditions are in \`explain\`.`
     work.state = {
@@ -176,10 +179,10 @@ export function foldInto(
     )
   }
   if (fold.rendition.length > 0) {
-    const before = own === null ? lane.image : { ...lane.image, ...own.native }
-    work.renditions.push({ binding, paths: fold.rendition, before, now: image, atMs: at.atMs })
+    const written = own === null ? lane.image : { ...lane.image, ...own.native }
+    work.renditions.push({ binding, paths: fold.rendition, before: written, now: image, atMs: at.atMs })
     const forms = fold.rendition.map((path) => {
-      const form = formOf(binding, path, before, image)
+      const form = formOf(binding, path, written, image)
       return form === undefined ? path : `${path} (${diagnosisText(form.diagnosis)})`
     })
     work.say(at, lane.app, 'rendition', `${lane.app} stores our ${forms.join(', ')} in its own form`, {
@@ -238,6 +241,21 @@ export function observeDeletion(work: RecordWork, binding: BindingModel, lane: L
   if (lane.nativeId !== null && lane.exists !== false) work.tombstone(lane, lane.nativeId, at.token ?? lane.token, at)
   if (result.effect === 'known') work.say(at, lane.app, 'echo', `${lane.app} confirms a deletion that is known`)
   else if (result.effect === 'deleted') work.say(at, lane.app, 'deleted', `${lane.app} deleted it`)
+  else if (result.effect === 'quarantined') {
+    const days = Math.round((work.entity.quarantineMs ?? 0) / 86_400_000)
+    work.say(
+      at,
+      lane.app,
+      'deleted',
+      `${lane.app} deleted it; the others follow after ${days} days, until then \`latchwork undelete\` takes it back`,
+    )
+  } else if (result.effect === 'soft')
+    work.say(
+      at,
+      lane.app,
+      'accepted',
+      `${lane.app} deleted it, which the others are told as ${work.entity.softDelete?.field}`,
+    )
   else if (result.effect === 'detached')
     work.say(
       at,
@@ -330,7 +348,9 @@ function takeSettled(
 /** Our own delete is done: the lane holds nothing any more, and its native id is a tombstone. */
 export function finishDeletion(work: RecordWork, lane: Lane, token: Token | undefined, at: At): void {
   if (lane.nativeId !== null && lane.exists !== false) work.tombstone(lane, lane.nativeId, token ?? lane.token, at)
-  work.setLane({ ...lane, exists: false, image: {}, sent: {}, intent: null, reading: null, readSeq: at.seq })
+  const gone: Lane = { ...lane, exists: false, image: {}, sent: {}, intent: null, reading: null, readSeq: at.seq }
+  // A person took the deletion back while ours was under way: it is created again.
+  work.setLane(work.state.deleted ? gone : reborn(gone))
 }
 
 /** Plans one lane of a record; a mapping that cannot express the head parks it. */

@@ -69,7 +69,9 @@ function chosen(work: RecordWork, path: string, choice: Resolve['choice']): Valu
   const cell = state.head[path]
   if ('take' in choice) {
     // The application that stands in the head may have been taken over by another meanwhile: what counts is what it holds.
-    return state.lanes[choice.take]?.sent[path] ?? (cell?.origin.app === choice.take ? cell.value : undefined)
+    const held = state.lanes[choice.take]?.sent[path]
+    // null is a value like any other.
+    return held === undefined && cell?.origin.app === choice.take ? cell.value : held
   }
   try {
     return fieldOf(work.entity, path)?.validate(choice.value)

@@ -112,6 +112,24 @@ export class Dispatcher {
     return true
   }
 
+  /** Sends the writes queued so far, before the turn is over: what is reserved for others of the turn stays reserved. */
+  flushEarly(): void {
+    const writes = this.#writes
+    this.#writes = []
+    for (const [app, group] of groupBy(writes, (write) => write.app)) {
+      app.reserved = Math.max(0, app.reserved - group.length)
+      this.#sendGroup(app, group)
+    }
+  }
+
+  #sendGroup(
+    app: AppState,
+    group: readonly { readonly key: CanonicalKey; readonly op: WriteOp; readonly lane: string }[],
+  ): void {
+    const { batchMax } = app.connector.capabilities(group[0]?.op.object as ObjectId)
+    for (let i = 0; i < group.length; i += batchMax) void this.#sendWrites(app, group.slice(i, i + batchMax))
+  }
+
   /** Asks for the application's log to be read past now, on behalf of a lane; `name` tells apart what is under way. */
   pass(name: string, lane: Lane, key: CanonicalKey): void {
     const { app, object } = lane
@@ -131,10 +149,7 @@ export class Dispatcher {
     if (this.#writes.length > 0) {
       const writes = this.#writes
       this.#writes = []
-      for (const [app, group] of groupBy(writes, (write) => write.app)) {
-        const { batchMax } = app.connector.capabilities(group[0]?.op.object as ObjectId)
-        for (let i = 0; i < group.length; i += batchMax) void this.#sendWrites(app, group.slice(i, i + batchMax))
-      }
+      for (const [app, group] of groupBy(writes, (write) => write.app)) this.#sendGroup(app, group)
     }
     if (this.#reads.length > 0) {
       const reads = this.#reads

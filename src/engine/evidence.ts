@@ -8,6 +8,7 @@ import type { ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import type { JournalPosition, NativeId } from '../model/ids.ts'
 import type { Intent, Lane } from '../model/record.ts'
+import { endIntent, moveIntent } from '../model/state/intent-state.ts'
 import { type Image, valuesEqual } from '../model/value.ts'
 import { type Consequences, finishDeletion, foldInto, type Observation, observe, observeDeletion } from './decide.ts'
 import type { At, RecordWork } from './record-work.ts'
@@ -91,7 +92,7 @@ function resolveByRead(
   references: References,
   heard: boolean,
 ): Consequences {
-  const idle: Lane = { ...lane, intent: null, reading: null, retry: null }
+  const idle: Lane = { ...lane, intent: endIntent(intent, 'evidence'), reading: null, retry: null }
   if (intent.kind === 'create') {
     if (read.result === 'missing') {
       work.say(
@@ -128,7 +129,12 @@ function resolveByRead(
       `${intent.op} has not been applied so far (version still ${seen.token}); the same conditional write is sent again`,
       { op: intent.op },
     )
-    work.setLane({ ...lane, intent: { ...intent, notBeforeMs: 0 }, reading: null, readSeq: seen.seq })
+    work.setLane({
+      ...lane,
+      intent: { ...moveIntent(intent, 'not yet'), notBeforeMs: 0 },
+      reading: null,
+      readSeq: seen.seq,
+    })
     return {}
   }
   work.say(
@@ -185,7 +191,7 @@ export function adoptCreate(
   const held = holding(work.state, lane, intent, binding, nativeId, null, context)
   const closed: Lane = {
     ...held,
-    intent: null,
+    intent: endIntent(intent, 'evidence'),
     reading: null,
     retry: null,
     park: null,

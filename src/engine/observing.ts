@@ -61,7 +61,9 @@ export class Observing {
   #openCreates(prepared: Prepared): readonly CanonicalKey[] {
     const { binding } = prepared
     if (tellsOurCreates(binding.capabilities)) return NONE
-    const open = this.#turn.engine.latches.openCreates(binding.app, binding.object)
+    const asked = this.#turn.askedCreates.get(prepared.ref)
+    const open =
+      asked === undefined ? this.#turn.engine.latches.openCreates(binding.app, binding.object) : new Set(asked)
     if (open.size === 0) return NONE
     const keys = prepared.holdKeys === null ? [...open] : prepared.holdKeys.filter((key) => open.has(key))
     return keys.filter((key) => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { http } from '../connectors/http/config.ts'
@@ -16,7 +17,7 @@ const right = http({ baseUrl: 'http://right.test' })
 const article = entity('article', {
   schema: z.object({
     sku: z.string(),
-    title: z.string(),
+    title: z.string().nullable(),
     stock: z.int(),
     tags: z.array(z.string()),
     text: z.string(),
@@ -26,7 +27,7 @@ const article = entity('article', {
 const Row = z.object({
   id: z.string(),
   sku: z.string(),
-  title: z.string(),
+  title: z.string().nullable(),
   stock: z.int(),
   tags: z.array(z.string()),
   text: z.string(),
@@ -146,6 +147,15 @@ describe('what both sides changed', () => {
     expect(await store.conflicts({ max: 10 })).toMatchObject([{ loserApp: 'left', loserValue: 'L', winnerValue: 'R' }])
   })
 
+  test('manual: an empty value can be taken, too', async () => {
+    const { both, values, engine, settle, record } = await meeting()
+    await both({ title: null }, { title: 'R' })
+    const choice = { take: asAppId('left') }
+    await engine.operate({ action: 'resolve', key: record().key, path: 'title', choice })
+    await settle()
+    expect(values('title')).toEqual([null, null])
+  })
+
   test('manual: a value of the person’s own; one that does not fit changes nothing', async () => {
     const { both, values, engine, settle, record } = await meeting()
     await both({ title: 'L' }, { title: 'R' })
@@ -167,5 +177,30 @@ describe('what both sides changed', () => {
     right.edit('b', other, { title: 'next' })
     await settle()
     expect(values('title')).toEqual(['next', 'next'])
+  })
+})
+
+describe('counters', () => {
+  test('what either side added counts, in whatever order the hub hears of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.boolean(), fc.integer({ min: -5, max: 5 }), fc.integer({ min: 0, max: 3 })), {
+          maxLength: 25,
+        }),
+        async (edits) => {
+          const { left, right, id, other, values, settle } = await meeting()
+          let sum = 10
+          for (const [atLeft, by, turns] of edits) {
+            const [app, object, record] = atLeft ? ([left, 'a', id] as const) : ([right, 'b', other] as const)
+            app.edit(object, record, { stock: Number(app.get(object, record)?.stock) + by })
+            sum += by
+            for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+          }
+          await settle()
+          expect(values('stock')).toEqual([sum, sum])
+        },
+      ),
+      { numRuns: 40 },
+    )
   })
 })

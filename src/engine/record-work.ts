@@ -1,7 +1,8 @@
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, JournalPosition, NativeId, OpId, Token } from '../model/ids.ts'
-import type { Conflict, Lane, Link, OpenLane, RecordState, SetAside, Verdict, VerdictName } from '../model/record.ts'
-import { type Path, valuesEqual } from '../model/value.ts'
+import type { Conflict, Lane, Link, OpenLane, RecordState, Verdict, VerdictName } from '../model/record.ts'
+import { type LaneStanding, laneStanding, type Planned, setAsideIn } from '../model/state/lane-state.ts'
+import type { Path } from '../model/value.ts'
 import type { Rendition } from './findings.ts'
 
 /** The place in the journal that a decision belongs to. */
@@ -130,42 +131,41 @@ export function emptyRecord(entity: EntityModel, key: CanonicalKey): RecordState
 }
 
 /** What a lane has outstanding, for the store's small table of open lanes; null when it is in step or has nothing to do. */
-export function openLaneOf(
-  record: RecordState,
-  lane: Lane,
-  planned: 'idle' | 'intent' | 'read' | 'behind' | 'waiting' | 'braked',
-): OpenLane | null {
-  const row = (state: OpenLane['state'], sinceMs: number, op: OpId | null, code: string | null): OpenLane => ({
-    key: record.key,
-    entity: record.entity,
-    app: lane.app,
-    state,
-    op,
-    sinceMs,
-    code,
-  })
-  if (lane.intent !== null && lane.park === null) {
-    const state = lane.intent.state === 'open' ? 'intent' : lane.intent.state
-    return row(state, lane.intent.atMs, lane.intent.op, null)
-  }
-  if (lane.reading !== null) return row('reading', lane.reading.notBeforeMs, null, lane.reading.why)
-  if (lane.overlays.length > 0) return row('overlay', 0, lane.overlays[0]?.op ?? null, null)
-  if (lane.park !== null && !lane.detached) return row('parked', lane.park.atMs, null, lane.park.code)
-  if (lane.waitsFor !== null) return row('waiting', lane.waitsFor.sinceMs, null, `reference to ${lane.waitsFor.entity}`)
-  const aside = setAsideIn(record, lane)
-  if (aside !== null) return row('parked', aside.sinceMs ?? 0, null, aside.code)
-  if (lane.retry !== null) return row('retry', lane.retry.notBeforeMs, null, lane.retry.code)
-  if (planned === 'braked') return row('waiting', 0, null, 'brake.tripped')
-  if (planned === 'behind') return row('behind', 0, null, null)
-  return planned === 'waiting' ? row('waiting', 0, null, 'incomplete') : null
+export function openLaneOf(record: RecordState, lane: Lane, planned: Planned): OpenLane | null {
+  const { state, by } = laneStanding(record, lane, planned)
+  if (state === 'in step') return null
+  const { sinceMs, op, code } = detailsOf(record, lane, planned, by)
+  return { key: record.key, entity: record.entity, app: lane.app, state, op, sinceMs, code }
 }
 
-/** A field of the record that is set aside and on which this application differs from what stands: it waits for a person. */
-export function setAsideIn(record: RecordState, lane: Lane): SetAside | null {
-  if (record.deleted || lane.exists !== true) return null
-  for (const path in record.parkedPaths) {
-    if (path in lane.sent && !valuesEqual(lane.sent[path], record.head[path]?.value))
-      return record.parkedPaths[path] ?? null
+function detailsOf(
+  record: RecordState,
+  lane: Lane,
+  planned: Planned,
+  by: LaneStanding['by'],
+): Pick<OpenLane, 'sinceMs' | 'op' | 'code'> {
+  const { intent, reading, overlays, park, waitsFor, retry } = lane
+  const of = (sinceMs = 0, code: string | null = null, op: OpId | null = null) => ({ sinceMs, op, code })
+  switch (by) {
+    case 'intent':
+      return of(intent?.atMs, null, intent?.op)
+    case 'reading':
+      return of(reading?.notBeforeMs, reading?.why)
+    case 'overlay':
+      return of(0, null, overlays[0]?.op)
+    case 'park':
+      return of(park?.atMs, park?.code)
+    case 'reference':
+      return of(waitsFor?.sinceMs, `reference to ${waitsFor?.entity}`)
+    case 'aside': {
+      const aside = setAsideIn(record, lane)
+      return of(aside?.sinceMs, aside?.code)
+    }
+    case 'retry':
+      return of(retry?.notBeforeMs, retry?.code)
+    case null:
+      if (planned === 'braked') return of(0, 'brake.tripped')
+      if (planned === 'behind') return of()
+      return of(record.deletion?.atMs, record.deleted ? 'quarantine' : 'incomplete')
   }
-  return null
 }

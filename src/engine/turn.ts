@@ -1,10 +1,11 @@
-import type { Plan } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
 import { MissingReference } from '../merge/references.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
 import type { HeldEntry, Lane } from '../model/record.ts'
+import { heldStateFor } from '../model/state/held-state.ts'
+import type { Planned } from '../model/state/lane-state.ts'
 import { Batch } from './batch.ts'
 import type { Engine } from './engine.ts'
 import { type Prepared, refOf } from './prepared.ts'
@@ -29,6 +30,8 @@ export class Turn {
   readonly held: HeldEntry[] = []
   readonly madeDurable: Prepared[] = []
   readonly heldDone: { seq: JournalPosition; entity: Prepared['entity']['name'] }[] = []
+  /** Mode `table`: our creates that were open on the object of an entry, as the store said. */
+  readonly askedCreates = new Map<string, readonly CanonicalKey[]>()
   /** Entries that answer what this process asked; an answer of before a restart says how things were, not how they are. */
   readonly live = new Set<JournalPosition>()
   /** Lanes whose state was read in this turn. */
@@ -38,7 +41,7 @@ export class Turn {
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
   /** What planning found for each lane of the touched records. */
-  readonly planned = new Map<string, Plan['next'] | 'braked'>()
+  readonly planned = new Map<string, Planned>()
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
 
@@ -135,7 +138,7 @@ export class Turn {
     message: string,
   ): void {
     if (!prepared.durable) this.writeHeld(prepared, waitsOn, waitsFor, null, message)
-    this.engine.waiting.wait(prepared, reasons, waitsOn === 'reference' ? 'replaceable' : 'queued')
+    this.engine.waiting.wait(prepared, reasons, heldStateFor(waitsOn))
     this.count('held')
   }
 
@@ -172,7 +175,7 @@ export class Turn {
         cause: reason.cause instanceof Error ? reason.cause.stack : undefined,
       })
     this.writeHeld(prepared, 'operator', [], reason.code, reason.message)
-    this.engine.waiting.wait(prepared, ['operator'], 'parked')
+    this.engine.waiting.wait(prepared, ['operator'], heldStateFor('operator'))
     const { binding } = prepared
     const link = this.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
     const work = link?.state === 'live' && link.key !== null ? this.batch.work(link.key) : undefined

@@ -1,4 +1,5 @@
 import { compareTokens } from '../model/ids.ts'
+import { type HeldState, letsGo } from '../model/state/held-state.ts'
 import type { Prepared } from './prepared.ts'
 
 /** Why entries of one native record wait: a name that is released as a whole, e.g. `lane:<key>/<app>`. */
@@ -7,9 +8,8 @@ export type WaitReason = string
 interface Queue {
   readonly entries: Prepared[]
   reasons: readonly WaitReason[]
-  /** Set aside for a person, or until a record it refers to exists: a newer state of the record takes its place. */
-  replaceable: boolean
-  parked: boolean
+  /** How it waits: src/model/state/held-state.ts says what lets it go. */
+  readonly state: HeldState
 }
 
 /**
@@ -35,11 +35,11 @@ export class WaitingRoom {
   behind(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
     const queue = this.#queues.get(entry.ref)
     if (queue === undefined) return this.#behindReleased(entry)
-    if (queue.replaceable && queue.entries.every((older) => supersedes(entry, older))) {
+    if (letsGo(queue.state, 'superseded') && queue.entries.every((older) => supersedes(entry, older))) {
       this.#drop(entry.ref, queue)
       return { queued: false, superseded: queue.entries }
     }
-    if (queue.replaceable && queue.entries.some((older) => isOlderState(entry, older)))
+    if (letsGo(queue.state, 'superseded') && queue.entries.some((older) => isOlderState(entry, older)))
       return { queued: true, superseded: [entry] }
     queue.entries.push(entry)
     if (!entry.durable) this.#volatile.add(entry)
@@ -54,14 +54,13 @@ export class WaitingRoom {
   }
 
   /** Makes an entry the first of its record's queue. */
-  wait(entry: Prepared, reasons: readonly WaitReason[], how: 'parked' | 'replaceable' | 'queued' = 'queued'): void {
+  wait(entry: Prepared, reasons: readonly WaitReason[], state: HeldState = 'queued'): void {
     const queue = this.#queues.get(entry.ref)
     if (queue === undefined)
       this.#queues.set(entry.ref, {
         entries: [entry],
         reasons,
-        parked: how === 'parked',
-        replaceable: how !== 'queued',
+        state,
       })
     else queue.entries.push(entry)
     if (!entry.durable) this.#volatile.add(entry)
@@ -96,7 +95,7 @@ export class WaitingRoom {
   /** Lets go of the parked queue that begins with the entry at this journal position. */
   releaseParked(seq: number): boolean {
     for (const [ref, queue] of this.#queues) {
-      if (!queue.parked || queue.entries[0]?.seq !== seq) continue
+      if (!letsGo(queue.state, 'replayed') || queue.entries[0]?.seq !== seq) continue
       this.#drop(ref, queue)
       this.#released.push(...queue.entries)
       return true
@@ -107,7 +106,7 @@ export class WaitingRoom {
   /** Takes out the entries of a record that a read answers: what was told before it began, is in what it found. */
   takeAnswered(ref: string, begunAfter: number): readonly Prepared[] {
     const queue = this.#queues.get(ref)
-    if (queue === undefined || queue.parked) return EMPTY
+    if (queue === undefined || !letsGo(queue.state, 'answered')) return EMPTY
     const answered = queue.entries.filter((entry) => entry.seq <= begunAfter)
     const left = queue.entries.filter((entry) => !answered.includes(entry))
     for (const entry of answered) this.#volatile.delete(entry)
@@ -130,7 +129,8 @@ export class WaitingRoom {
 
   /** Whether something told of this record could not be folded: it is set aside, or refers to a record that is not there yet. */
   blocks(ref: string): boolean {
-    return this.#queues.get(ref)?.replaceable ?? false
+    const queue = this.#queues.get(ref)
+    return queue !== undefined && letsGo(queue.state, 'superseded')
   }
 
   /** The first entry of a record's queue. */

@@ -183,6 +183,30 @@ describe('manual', () => {
     expect(another.lane.sent.phone).toBe('q')
   })
 
+  test('a removed element takes what was set aside of it along, and the other side’s value goes to the log', () => {
+    const item = 'lines[1]'
+    const lane = laneOf({ sent: { [item]: true, [`${item}.qty`]: 1 }, image: { items: true, 'items[1]': true } })
+    const other = laneOf({ app: erp, sent: { [item]: true, [`${item}.qty`]: 3 } })
+    const result = foldImage({
+      entity: entityWith({ policy }),
+      binding: bindingOf(crm),
+      record: recordOf({
+        head: headOf({ [item]: true, [`${item}.qty`]: 1 }),
+        lanes: { [crm]: lane, [erp]: other },
+        parkedPaths: { [`${item}.qty`]: { code: 'merge.manual', message: '', apps: [erp] } },
+      }),
+      lane,
+      image: { items: true },
+      seq: asJournalPosition(20),
+      atMs: 1000,
+      sourceTimeMs: undefined,
+      own: null,
+      references,
+    })
+    expect(result.record.parkedPaths).toEqual({})
+    expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserApp: erp, loserValue: 3, reason: 'unseen' }])
+  })
+
   test('the other side’s value goes to the log when the record is deleted', () => {
     const lane = laneOf({ sent: { phone: 'l' }, app: erp })
     const record = recordOf({

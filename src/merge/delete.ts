@@ -1,5 +1,5 @@
 import { hasAgreed } from '../model/basis.ts'
-import type { BindingModel, EntityModel } from '../model/entity.ts'
+import type { BindingModel, EntityModel, SoftDelete } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
 import { type Conflict, type Lane, nextHeadSeq, type RecordState } from '../model/record.ts'
 import { type Path, splitPartPath, valuesEqual } from '../model/value.ts'
@@ -9,8 +9,8 @@ export interface DeleteResult {
   readonly record: RecordState
   readonly lane: Lane
   readonly conflicts: readonly Conflict[]
-  /** deleted: everywhere. detached: kept elsewhere, no longer followed here. recreated: put back here. known: it was deleted already. */
-  readonly effect: 'deleted' | 'detached' | 'recreated' | 'known'
+  /** deleted: everywhere. quarantined: everywhere, after a while. soft: as a value of a field. detached: kept elsewhere, no longer followed here. recreated: put back here. known: it was deleted already. */
+  readonly effect: 'deleted' | 'quarantined' | 'soft' | 'detached' | 'recreated' | 'known'
 }
 
 /**
@@ -36,6 +36,9 @@ export function foldDelete(
     waitsFor: null,
   }
   if (record.deleted) return { record, lane: without, conflicts: [], effect: 'known' }
+  if (entity.softDelete !== undefined && binding.deletes === 'propagate') {
+    return { ...softly(entity.softDelete, record, lane, at), lane: { ...without, detached: true }, conflicts: [] }
+  }
   const unseen = unseenBy(binding, record, lane)
   const policy = entity.deletes
   const log = (winner: 'delete' | 'update', paths: readonly Path[] = unseen): Conflict[] =>
@@ -95,13 +98,34 @@ export function foldDelete(
     record: {
       ...record,
       deleted: true,
-      deletion: { app: lane.app, atMs: at.atMs },
+      deletion: {
+        app: lane.app,
+        atMs: at.atMs,
+        ...(entity.quarantineMs === undefined ? {} : { untilMs: at.atMs + entity.quarantineMs }),
+      },
       headSeq: nextHeadSeq(record, at.seq),
       parkedPaths: NONE_PARKED,
     },
     lane: without,
     conflicts: [...log('delete', lost), ...contested],
-    effect: 'deleted',
+    effect: entity.quarantineMs === undefined ? 'deleted' : 'quarantined',
+  }
+}
+
+/** The deletion becomes a change of a field, made by who deleted. */
+function softly(
+  soft: SoftDelete,
+  record: RecordState,
+  lane: Lane,
+  at: { readonly seq: JournalPosition; readonly atMs: number },
+): Pick<DeleteResult, 'record' | 'effect'> {
+  const value = soft.deleted
+  if (valuesEqual(record.head[soft.field]?.value, value)) return { record, effect: 'soft' }
+  const headSeq = nextHeadSeq(record, at.seq)
+  const origin = { seq: headSeq, app: lane.app, timeMs: at.atMs, root: at.seq, hops: 0 }
+  return {
+    record: { ...record, head: { ...record.head, [soft.field]: { value, origin } }, headSeq },
+    effect: 'soft',
   }
 }
 

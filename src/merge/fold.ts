@@ -15,7 +15,7 @@ import { addsUp, decideConflict, isSameSet } from './conflict.ts'
 import { type ChangedValue, changedValues, elementsOf } from './decode.ts'
 import { policyOf } from './policy.ts'
 import type { References } from './references.ts'
-import { agreedBy, setAsideFor } from './set-aside.ts'
+import { agreedBy, setAsideFor, without } from './set-aside.ts'
 
 /** How an observation relates to a write of ours, when the ladder of docs/protocol.md 3.6 has found one. */
 export interface OwnWriteSeen {
@@ -246,6 +246,21 @@ class Fold {
   #forgetElement(element: Path): void {
     const prefix = element + '.'
     for (const path of Object.keys(this.sent)) if (path.startsWith(prefix)) delete this.sent[path]
+    this.#dropSetAside(prefix)
+  }
+
+  /** What was set aside of a removed element needs no decision any more; the values that nobody decided on are kept in the log. */
+  #dropSetAside(prefix: Path): void {
+    const { record, binding } = this.input
+    for (const path of Object.keys(this.parkedPaths)) {
+      if (!path.startsWith(prefix)) continue
+      for (const app of this.parkedPaths[path]?.apps ?? []) {
+        const value = record.lanes[app]?.sent[path]
+        if (value !== undefined && app !== binding.app)
+          this.#log(path, app, value, binding.app, null, 'unseen', 'delete')
+      }
+      this.parkedPaths = without(this.parkedPaths, path)
+    }
   }
 
   #decide({ path, value, natives }: ChangedValue, cell: HeadCell, policy: Policy): void {

@@ -79,6 +79,8 @@ export type OperatorAction =
   | { readonly action: 'release-brake'; readonly brake: string }
   /** Read the record in this application now, and fold what it holds. */
   | { readonly action: 'reread'; readonly key: CanonicalKey; readonly app: AppId }
+  /** Takes the deletion of a record back, whatever became of it: it is created again where it is gone. */
+  | { readonly action: 'undelete'; readonly key: CanonicalKey }
   /** What stands of a field that is set aside: the value that an application holds, or one that the person gives. */
   | { readonly action: 'resolve'; readonly key: CanonicalKey; readonly path: Path; readonly choice: Choice }
 

@@ -54,6 +54,15 @@ export interface MergeSide {
 
 export type DeletePolicy = 'default' | 'delete-wins' | 'update-wins' | 'ignore'
 
+/** Where the latch of an application's lanes lives (docs/protocol.md section 0). */
+export type Latching = 'memory' | 'table' | 'volatile'
+
+export interface SoftDelete {
+  readonly field: string
+  readonly deleted: Value
+  readonly live: Value
+}
+
 export interface EntityModel {
   readonly name: EntityName
   readonly fields: Readonly<Record<string, FieldModel>>
@@ -66,6 +75,10 @@ export interface EntityModel {
   /** By canonical field name (`creditLimit`) or part field (`lines.qty`). */
   readonly policies: Readonly<Record<string, Policy>>
   readonly deletes: DeletePolicy
+  /** A deletion is carried to the others only after this time; until then `undelete` takes it back without a trace there. */
+  readonly quarantineMs?: number
+  /** A deletion is carried to the others as a value of this field, never as a deletion. */
+  readonly softDelete?: SoftDelete
   /** Raised when the mapping of this entity changes; a digest of its shape. */
   readonly mappingVersion: number
 }
@@ -115,6 +128,8 @@ export interface BindingModel {
   /** Canonical fields without which a create is not attempted. */
   readonly createNeeds: readonly Path[]
   readonly deletes: 'propagate' | 'ignore'
+  /** Absent: memory. */
+  readonly latching?: Latching
   /**
    * The mapped native values of a record, flat. Fields that are not in the record are absent. For a part whose container is present
    * (an empty or null one too) the container's own name is true (`lines` = true), and each element has its presence path (`lines[3]` = true) and its fields. Throws SyncError `mapping.record-shape` when the record cannot be read.

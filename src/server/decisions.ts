@@ -18,6 +18,15 @@ export function addDecisions(app: Hono, context: HubContext): void {
     await context.engine.operate({ action: 'resolve', key: record.key, path, choice })
     return c.json({ resolved: { key, path } }, 202)
   })
+  app.post('/api/records/:key/undelete', async (c) => {
+    const { key } = c.req.param()
+    const record = await recordOf(context, key)
+    const isGone = Object.values(record.lanes).some((lane) => lane.exists === false)
+    if (!record.deleted && !isGone)
+      throw new SyncError('query.unknown-record', `${record.entity} ${key} is deleted nowhere; nothing to take back`)
+    await context.engine.operate({ action: 'undelete', key: record.key })
+    return c.json({ undeleted: { key } }, 202)
+  })
   app.get('/api/latches', async () => json(await latchesOf(context.engine.store, context.clock.nowMs())))
   app.get('/api/brakes', () => json({ items: context.engine.brakes.tripped() }))
   app.post('/api/brakes/:id/release', async (c) => {

@@ -1,9 +1,11 @@
 import { SyncError } from '../errors/index.ts'
 import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, EntityName, NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, RecordState, Verdict } from '../model/record.ts'
+import type { Conflict, Lane, RecordState } from '../model/record.ts'
 import { type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
 import type { StoreReader } from '../ports/store.ts'
+import { type Around, type TimelineEntry, timelineOf, type WhyNot, whyNotArrived } from './explain-why.ts'
+import { brakesOf } from './latches.ts'
 import { allHeld, type ParkedEntry, parkedEntryOf } from './status.ts'
 
 export interface RecordName {
@@ -53,7 +55,9 @@ export interface Explanation extends RecordName {
   }[]
   readonly lanes: readonly LaneExplanation[]
   /** Over all applications, oldest first; the last 64. */
-  readonly verdicts: readonly Verdict[]
+  readonly verdicts: readonly TimelineEntry[]
+  /** Why it did not arrive: each application that does not hold what the record says. */
+  readonly whyNot: readonly WhyNot[]
   readonly conflicts: readonly (Conflict & { readonly id: number })[]
   /** Notifications of this record that are set aside or wait, with the reason. */
   readonly held: readonly (ParkedEntry & { readonly waitsOn: string })[]
@@ -85,6 +89,7 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
       head: [],
       lanes: [],
       verdicts: [],
+      whyNot: [],
       conflicts: [],
       held,
       parkedPaths: {},
@@ -99,7 +104,14 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
     deleted: record.deleted,
     head: headOf(record),
     lanes: Object.values(record.lanes).map((lane) => laneOf(record, lane, model?.entities.get(record.entity) ?? null)),
-    verdicts: verdicts.toReversed(),
+    verdicts: timelineOf(record, verdicts.toReversed()),
+    whyNot: whyNotArrived(record, {
+      entity: model?.entities.get(record.entity) ?? null,
+      brakes: await brakesOf(store),
+      held: await heldOfRecord(store, record),
+      verdicts,
+      name: `${name.entity} ${name.app}:${name.nativeId}`,
+    }),
     conflicts: conflicts.toReversed(),
     held,
     parkedPaths: record.parkedPaths,
@@ -144,6 +156,14 @@ async function heldOf(store: StoreReader, name: RecordName): Promise<Explanation
   const [held] = await allHeld(store)
   return held
     .filter((entry) => entry.app === name.app && entry.entity === name.entity && entry.nativeId === name.nativeId)
+    .map((entry) => ({ ...parkedEntryOf(entry), waitsOn: entry.waitsOn }))
+}
+
+/** Held entries of the record under any of its ids. */
+async function heldOfRecord(store: StoreReader, record: RecordState): Promise<Around['held']> {
+  const [held] = await allHeld(store)
+  return held
+    .filter((entry) => entry.entity === record.entity && record.lanes[entry.app]?.nativeId === entry.nativeId)
     .map((entry) => ({ ...parkedEntryOf(entry), waitsOn: entry.waitsOn }))
 }
 

@@ -176,7 +176,7 @@ export const policies = sync(
         email: prefer('store', 'desk', 'nobody'),
       },
     },
-    // @ts-expect-error Type '"never"' is not assignable to type 'DeletePolicy
+    // @ts-expect-error Type '"never"' is not assignable to type
     deletes: 'never',
   },
 )

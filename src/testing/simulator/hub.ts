@@ -1,6 +1,6 @@
 import { Engine } from '../../engine/engine.ts'
 import type { EngineLimits } from '../../engine/limits.ts'
-import type { Change } from '../../model/change.ts'
+import type { Change, OperatorAction } from '../../model/change.ts'
 import type { HubModel } from '../../model/entity.ts'
 import type { AppId } from '../../model/ids.ts'
 import type { Connector } from '../../ports/app.ts'
@@ -97,6 +97,14 @@ export class SimHub implements Gate {
     this.#process = { life, engine, disks, waiting: new Set() }
     engine.start().catch((error: unknown) => {
       if (life.isAlive) this.#world.fail('start', `the hub did not start: ${String(error)}`)
+    })
+  }
+
+  /** A person decides something. */
+  operate(action: OperatorAction): void {
+    const hub = this.#process
+    hub?.engine.operate(action).catch((error: unknown) => {
+      if (hub.life.isAlive) this.#world.fail('operate', `the hub did not take what a person decided: ${String(error)}`)
     })
   }
 

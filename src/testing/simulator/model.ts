@@ -6,6 +6,7 @@ import type {
   FieldMapping,
   FieldModel,
   HubModel,
+  Latching,
   PartMapping,
   Policy,
 } from '../../model/entity.ts'
@@ -19,6 +20,8 @@ export interface ModelChoices {
   readonly policyDefault: Policy
   readonly policies: Readonly<Record<string, Policy>>
   readonly deletes: DeletePolicy
+  /** Of every binding; absent: memory. */
+  readonly latching?: Latching
 }
 
 const MAPPING_VERSION = 1
@@ -36,7 +39,7 @@ export function buildModel(
     for (const profile of profiles) {
       const object = profile.objects.get(spec.name)
       if (object === undefined) continue
-      const binding = buildBinding(object, profile, bindings.size)
+      const binding = buildBinding(object, profile, bindings.size, choices.latching)
       bindings.set(profile.app, binding)
       const place = profile.app + ' ' + object.object
       byObject.set(place, [...(byObject.get(place) ?? []), binding])
@@ -79,7 +82,7 @@ function fieldModels(fields: readonly FieldSpec[]): Record<string, FieldModel> {
   )
 }
 
-function buildBinding(object: AppObject, profile: AppProfile, rank: number): BindingModel {
+function buildBinding(object: AppObject, profile: AppProfile, rank: number, latching?: Latching): BindingModel {
   const parts: PartMapping[] =
     object.part === null
       ? []
@@ -106,6 +109,7 @@ function buildBinding(object: AppObject, profile: AppProfile, rank: number): Bin
     onCreate: {},
     createNeeds: object.fields.filter((field) => !field.nullable).map((field) => field.name),
     deletes: 'propagate',
+    ...(latching === undefined ? {} : { latching }),
     ...compileRecords({
       where: `${profile.app}/${object.object}`,
       natives: fields.flatMap((field) => field.natives),

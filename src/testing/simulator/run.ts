@@ -11,6 +11,7 @@ import { type FaultCounts, Faults, noFaults } from './faults.ts'
 import { deliveryKey, type History, type HubEnd, type Violation } from './history.ts'
 import { SimHub, type Wrappers } from './hub.ts'
 import { buildModel } from './model.ts'
+import { decisionsOf } from './people.ts'
 import { Rng } from './rng.ts'
 import { type Cut, drawScenario, NO_CUT, type Scenario } from './scenario.ts'
 import { Trace } from './trace.ts'
@@ -59,6 +60,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   await run.play()
   return run.result()
 }
+
+/** Rounds in which people decide what is set aside: what one decision leads to may meet another edit once, not for ever. */
+const DECISIONS_MAX = 10
+const DECIDING_MS = 1_000
 
 class Run {
   readonly #scenario: Scenario
@@ -129,7 +134,12 @@ class Run {
     for (const faults of this.#faults) faults.isActive = false
     this.#dice.isActive = false
     const deadlineMs = clock.monotonicMs() + REST_MS
-    const reason = await clock.run(deadlineMs, () => this.#isBroken() || this.#isAtRest())
+    let reason = await clock.run(deadlineMs, () => this.#isBroken() || this.#isAtRest())
+    for (let round = 0; round < DECISIONS_MAX && reason === 'done' && !this.#isBroken() && this.#decide(); round++) {
+      // What they decide is journalled first: the hub is at rest until then.
+      await clock.run(clock.monotonicMs() + DECIDING_MS, () => this.#isBroken())
+      reason = await clock.run(deadlineMs, () => this.#isBroken() || this.#isAtRest())
+    }
     if (reason === 'done' && !this.#isBroken()) {
       this.#world.isQuiet = true
       if (this.#world.trace.isOn) this.#world.say('-', 'everything has come to rest')
@@ -141,6 +151,13 @@ class Run {
     }
     this.#hub.end()
     this.#judge()
+  }
+
+  /** People decide what is set aside; false when nothing is. */
+  #decide(): boolean {
+    const actions = decisionsOf(this.#store.records(), new Rng(this.#scenario.seed).fork('people'))
+    for (const action of actions) this.#hub.operate(action)
+    return actions.length > 0
   }
 
   /** A kill when nothing is under way: whatever the hub then takes up again, it had not finished, or does not know that it had. */

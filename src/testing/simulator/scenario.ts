@@ -5,6 +5,7 @@ import { type AppProfile, drawProfile, FLAVOURS_BY_CLASS, type Flavour } from '.
 import { drawFaultRates, type FaultRates } from './faults.ts'
 import { customerSpec, type EntitySpec, ORDER_SPEC } from './fields.ts'
 import type { ModelChoices } from './model.ts'
+import { drawFieldPolicies, drawLatching } from './policies.ts'
 import { Rng } from './rng.ts'
 import { type Action, drawActions } from './workload.ts'
 
@@ -23,6 +24,8 @@ export const ASPECTS = [
   'normalise',
   'clockSkew',
   'policies',
+  'merges',
+  'latching',
   'lateStart',
   'hasty',
   'copy',
@@ -96,7 +99,11 @@ export function drawScenario(seed: number, classes: readonly string[], cut: Cut)
     specs,
     profiles,
     rates,
-    choices: drawChoices(random.fork('choices'), profiles, isOn('policies', 0.6)),
+    choices: {
+      ...drawChoices(random.fork('choices'), profiles, isOn('policies', 0.6)),
+      ...(isOn('merges', 0.25) ? { policies: drawFieldPolicies(random.fork('field policies')) } : {}),
+      ...(isOn('latching', 0.2) ? { latching: drawLatching(random.fork('latching mode')) } : {}),
+    },
     actions,
     spanMs: actions.reduce((last, action) => Math.max(last, action.atMs), 0),
     startMs: isOn('lateStart', 0.2) ? random.fork('start').int(1, 3000) : 0,

@@ -101,9 +101,12 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: SETTLE,
-        from: `    lane: { ...lane, intent: null, reading: { why: 'gone', afterSeq: context.seq, notBeforeMs: 0, tries: 0 } },
+        from: `      intent: endIntent(intent, 'answered'),
+      reading: { why: 'gone', afterSeq: context.seq, notBeforeMs: 0, tries: 0 },
+    },
     verdict: 'gone',`,
-        to: `    lane: { ...lane, intent: null },
+        to: `      intent: null,
+    },
     gone: 'theirs',
     verdict: 'gone',`,
       },
@@ -151,8 +154,10 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     'newer-head-not-tried',
     'step 14: a head that moved on while a write was refused has its own attempt',
     SETTLE,
-    'lane: parked({ ...lane, intent: null, retry: null, reading: null }, code, text, intent.headSeq, context),',
-    'lane: parked({ ...lane, intent: null, retry: null, reading: null }, code, text, Number.MAX_SAFE_INTEGER as typeof intent.headSeq, context),',
+    `        text,
+        intent.headSeq,`,
+    `        text,
+        Number.MAX_SAFE_INTEGER as typeof intent.headSeq,`,
   ),
   mutant(
     'reference-not-awaited',
@@ -195,7 +200,7 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     'parked-for-good',
     'step 14: a newer head makes one fresh attempt on a parked lane',
     PLAN,
-    `lane.park !== null && lane.waitsFor === null && lane.park.headSeq >= record.headSeq`,
+    `lane.waitsFor === null && !mayTry(lane.park, record)`,
     'lane.park !== null',
   ),
 ]

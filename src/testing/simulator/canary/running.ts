@@ -176,8 +176,8 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
     'one-call-at-a-time',
     'V10: a slow application delays only itself',
     DISPATCHER,
-    `        for (let i = 0; i < group.length; i += batchMax) void this.#sendWrites(app, group.slice(i, i + batchMax))`,
-    `        for (let i = 0; i < group.length; i += batchMax) this.queue = Promise.resolve(this.queue).then(() => this.#sendWrites(app, group.slice(i, i + batchMax)))`,
+    `    for (let i = 0; i < group.length; i += batchMax) void this.#sendWrites(app, group.slice(i, i + batchMax))`,
+    `    for (let i = 0; i < group.length; i += batchMax) this.queue = Promise.resolve(this.queue).then(() => this.#sendWrites(app, group.slice(i, i + batchMax)))`,
   ),
   {
     name: 'neither-epoch-nor-rev',
@@ -197,8 +197,8 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
   mutant(
     'parked-lane-not-listed',
     'V9: what is set aside is listed',
-    'src/engine/record-work.ts',
-    `  if (lane.park !== null && !lane.detached) return row('parked', lane.park.atMs, null, lane.park.code)`,
-    '',
+    'src/model/state/lane-state.ts',
+    `    park: lane.park !== null && !lane.detached,`,
+    '    park: false,',
   ),
 ]
