@@ -1,24 +1,85 @@
 import { SyncError } from '../../errors/index.ts'
-import type { Conflict, HeldEntry, Link, Note, OpenLane, Verdict } from '../../model/record.ts'
+import type { Link, Note, OpenLane, Verdict } from '../../model/record.ts'
 import { VERDICTS_MAX } from '../../model/record.ts'
 import { encodeData } from '../../model/value.ts'
 import type { CommitBatch, RecordWrite } from '../../ports/store.ts'
 import { encodeRecordBody } from '../record-codec.ts'
+import type { SqlValue } from './driver.ts'
 import { isTaken } from './errors.ts'
 import type { Statements } from './statements.ts'
+
+type Row = readonly SqlValue[]
+
+/** A record's row: key, entity, shard, rev, deleted, body, verdicts, expected rev. Its open lanes are rows without the key; null when they did not change. */
+interface RecordRows {
+  readonly row: readonly [string, string, number, number, number, string, string, number]
+  readonly openLanes: readonly Row[] | null
+}
+
+/** A batch as rows: plain data, so that another thread can write them. */
+export interface CommitRows extends Pick<CommitBatch, 'epoch' | 'cursor' | 'links' | 'matches' | 'heldDone' | 'notes'> {
+  readonly records: readonly RecordRows[]
+  readonly held: readonly Row[]
+  readonly conflicts: readonly Row[]
+}
+
+/** Encodes a batch: what depends on the engine's own objects is done here, what SQLite does is left to `writeRows`. Hot path. */
+export function batchToRows(batch: CommitBatch): CommitRows {
+  return {
+    epoch: batch.epoch,
+    cursor: batch.cursor,
+    records: batch.records.map(recordToRows),
+    links: batch.links,
+    matches: batch.matches,
+    heldDone: batch.heldDone,
+    notes: batch.notes ?? [],
+    held: batch.held.map((entry) => {
+      const { seq, entity, app, object, nativeId, waitsOn } = entry
+      return [seq, entity, app, object, nativeId, waitsOn, encodeData(entry)]
+    }),
+    conflicts: batch.conflicts.map((conflict) => {
+      const { key, entity, path, reason, loserApp, winnerApp, atMs } = conflict
+      return [key, entity, path, reason, loserApp, winnerApp, atMs, encodeData(conflict)]
+    }),
+  }
+}
+
+function recordToRows({ state, expectRev, verdicts, openLanes }: RecordWrite): RecordRows {
+  const { key, entity, shard, rev } = state
+  const body = encodeRecordBody(state)
+  return {
+    row: [key, entity, shard, rev, state.deleted ? 1 : 0, body, verdictLines(verdicts), expectRev],
+    openLanes: openLanes === null ? null : openLanes.map(openLaneToRow),
+  }
+}
+
+const openLaneToRow = ({ app, entity, state, op, sinceMs, code }: OpenLane): Row => [
+  app,
+  entity,
+  state,
+  op,
+  sinceMs,
+  code,
+]
+
+function verdictLines(verdicts: readonly Verdict[]): string {
+  let text = ''
+  for (const verdict of verdicts) text += encodeData(verdict) + '\n'
+  return text
+}
 
 /**
  * Writes one batch; to be called inside a transaction. Rows are applied in the order given, so a later one sees the earlier ones. This is the
  * hot path of the store.
  */
-export function commitBatch(sql: Statements, batch: CommitBatch): void {
+export function writeRows(sql: Statements, batch: CommitRows): void {
   requireEpoch(sql, batch.epoch)
-  for (const write of batch.records) writeRecord(sql, write)
+  for (const record of batch.records) writeRecord(sql, record)
   for (const link of batch.links) writeLink(sql, link)
   for (const match of batch.matches) writeMatch(sql, match)
   for (const { seq, entity } of batch.heldDone) sql.of('DELETE FROM held WHERE seq = ? AND entity = ?').run(seq, entity)
-  for (const entry of batch.held) writeHeld(sql, entry)
-  for (const conflict of batch.conflicts) writeConflict(sql, conflict)
+  for (const row of batch.held) sql.of('INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?)').run(...row)
+  for (const row of batch.conflicts) sql.of(INSERT_CONFLICT).run(...row)
   for (const note of batch.notes ?? []) writeNote(sql, note)
   if (batch.cursor !== null) {
     sql
@@ -45,11 +106,8 @@ const UPDATE_RECORD = `
 /** Verdicts are cut back at every 32nd rev, so that most writes need not read them; a row rarely holds more than twice the kept number. */
 const CUT_EVERY_REVS = 32
 
-function writeRecord(sql: Statements, { state, expectRev, verdicts, openLanes }: RecordWrite): void {
-  const { key, entity, shard, rev } = state
-  const deleted = state.deleted ? 1 : 0
-  const body = encodeRecordBody(state)
-  const lines = verdictLines(verdicts)
+function writeRecord(sql: Statements, { row, openLanes }: RecordRows): void {
+  const [key, entity, shard, rev, deleted, body, lines, expectRev] = row
   const done =
     expectRev === 0
       ? sql.of(INSERT_RECORD).run(key, entity, shard, rev, deleted, body, lines)
@@ -75,17 +133,9 @@ function cutVerdicts(sql: Statements, key: string): void {
   sql.of('UPDATE records SET verdicts = ? WHERE canonical_key = ?').run(text.slice(0, end), key)
 }
 
-function verdictLines(verdicts: readonly Verdict[]): string {
-  let text = ''
-  for (const verdict of verdicts) text += encodeData(verdict) + '\n'
-  return text
-}
-
-function replaceOpenLanes(sql: Statements, key: string, isNew: boolean, lanes: readonly OpenLane[]): void {
+function replaceOpenLanes(sql: Statements, key: string, isNew: boolean, lanes: readonly Row[]): void {
   if (!isNew) sql.of('DELETE FROM open_lanes WHERE canonical_key = ?').run(key)
-  for (const { app, entity, state, op, sinceMs, code } of lanes) {
-    sql.of('INSERT INTO open_lanes VALUES (?, ?, ?, ?, ?, ?, ?)').run(key, app, entity, state, op, sinceMs, code)
-  }
+  for (const row of lanes) sql.of('INSERT INTO open_lanes VALUES (?, ?, ?, ?, ?, ?, ?)').run(key, ...row)
 }
 
 /** A live row gives way to its own record's, to a tombstone, or to a record that was said to be the same; never to another's. */
@@ -136,22 +186,9 @@ function writeMatch(sql: Statements, { entity, matchKey, key }: CommitBatch['mat
   }
 }
 
-function writeHeld(sql: Statements, entry: HeldEntry): void {
-  const { seq, entity, app, object, nativeId, waitsOn } = entry
-  sql
-    .of('INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?)')
-    .run(seq, entity, app, object, nativeId, waitsOn, encodeData(entry))
-}
-
-function writeConflict(sql: Statements, conflict: Conflict): void {
-  const { key, entity, path, reason, loserApp, winnerApp, atMs } = conflict
-  sql
-    .of(
-      `INSERT INTO conflicts (canonical_key, entity, path, reason, loser_app, winner_app, at_ms, body)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(key, entity, path, reason, loserApp, winnerApp, atMs, encodeData(conflict))
-}
+const INSERT_CONFLICT = `
+  INSERT INTO conflicts (canonical_key, entity, path, reason, loser_app, winner_app, at_ms, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 
 function writeNote(sql: Statements, { kind, id, atMs, body }: Note): void {
   if (body === null) sql.of('DELETE FROM notes WHERE kind = ? AND id = ?').run(kind, id)

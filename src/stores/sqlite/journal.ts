@@ -10,13 +10,13 @@ import {
   type FlowName,
   type JournalPosition,
 } from '../../model/ids.ts'
-import { encodeData } from '../../model/value.ts'
-import type { Journal, JournalAppend, NewEntry } from '../../ports/journal.ts'
-import { inputPlace } from '../input-place.ts'
+import type { Journal, JournalAppend } from '../../ports/journal.ts'
 import { type OpenDriver, openNodeSqlite } from './driver.ts'
 import { toPortError } from './errors.ts'
+import { type AppendRows, type EntryRow, entryToRow, type FeedRow } from './journal-rows.ts'
 import { acquireLock, type FileLock } from './lock.ts'
-import { type EntryRow, type FeedRow, Segment } from './segment.ts'
+import { Segment } from './segment.ts'
+import { WriterThread } from './writer-thread.ts'
 
 export interface SqliteJournalOptions {
   /** Holds `journal-<first seq>.db` files and `journal.lock`. Made when it is missing. */
@@ -25,12 +25,20 @@ export interface SqliteJournalOptions {
   readonly segmentBytesMax?: number
   readonly segmentMs?: number
   readonly openDriver?: OpenDriver
+  /** Transactions of at least this many entries are written by a thread of their own; 0: all. With an `openDriver` of the caller's all are written here. */
+  readonly threadFromEntries?: number
 }
 
 const SEGMENT_BYTES_MAX = 1024 ** 3
 const SEGMENT_MS = 86_400_000
 /** The file's size is asked of the disk after this many bytes of bodies: often enough to be near the limit. */
 const SIZE_CHECK_BYTES = 1024 ** 2
+
+/**
+ * A small transaction is done here, because two changes of thread take about as long as it does (and a single change is never delayed). More at once is load: then
+ * the event loop has better to do than to wait for the disk, and what comes meanwhile shares the next transaction.
+ */
+const THREAD_FROM_ENTRIES = 4
 
 interface Waiting {
   readonly rows: readonly EntryRow[]
@@ -46,6 +54,8 @@ interface Waiting {
  */
 export class SqliteJournal implements Journal {
   readonly #options: Required<SqliteJournalOptions>
+  readonly #threadFrom: number
+  #thread: WriterThread<AppendRows, readonly boolean[]> | null = null
   readonly #lock: FileLock
   /** In order; never empty, and the last is the one that is written. */
   readonly #segments: Segment[]
@@ -57,17 +67,22 @@ export class SqliteJournal implements Journal {
 
   /** Opens or makes the journal in the folder; refuses `store.in-use` while another process has it. */
   static async open(options: SqliteJournalOptions): Promise<SqliteJournal> {
-    return new SqliteJournal({
+    const journal = new SqliteJournal({
       segmentBytesMax: SEGMENT_BYTES_MAX,
       segmentMs: SEGMENT_MS,
       openDriver: openNodeSqlite,
+      threadFromEntries: THREAD_FROM_ENTRIES,
       ...options,
     })
+    if (journal.#threadFrom === 0) await journal.#startThread().ready
+    return journal
   }
 
   private constructor(options: Required<SqliteJournalOptions>) {
     const { folder, openDriver } = options
     this.#options = options
+    // A driver of the caller's cannot go to another thread.
+    this.#threadFrom = openDriver === openNodeSqlite ? options.threadFromEntries : Number.POSITIVE_INFINITY
     let lock: FileLock | undefined
     try {
       mkdirSync(folder, { recursive: true })
@@ -87,7 +102,7 @@ export class SqliteJournal implements Journal {
     const rows = batch.entries.map(entryToRow)
     const { promise, resolve, reject } = Promise.withResolvers<readonly (JournalPosition | null)[]>()
     this.#queue.push({ rows, feeds: batch.feeds ?? [], resolve, reject })
-    this.#flush ??= new Promise((done) => setImmediate(() => done(this.#flushQueue())))
+    this.#flush ??= this.#flushQueue()
     return promise
   }
 
@@ -131,6 +146,7 @@ export class SqliteJournal implements Journal {
     if (this.#closed) return
     this.#closed = true
     await this.#flush
+    await this.#thread?.close()
     for (const segment of this.#segments) segment.close()
     this.#lock.release()
   }
@@ -143,49 +159,65 @@ export class SqliteJournal implements Journal {
     return this.#segments.at(-1) as Segment
   }
 
-  #flushQueue(): void {
-    const queue = this.#queue
-    this.#queue = []
-    this.#flush = null
-    try {
-      this.#rollIfDue(queue)
-      const positions = this.#write(queue)
-      for (const [i, waiting] of queue.entries()) waiting.resolve(positions[i] ?? [])
-    } catch (error) {
-      const refusal = toPortError('journal', this.#active.path, error)
-      for (const waiting of queue) waiting.reject(refusal)
+  /** Writes what waits, group after group; each takes what has come until the turn of the event loop in which it begins. */
+  async #flushQueue(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      const queue = this.#queue
+      this.#queue = []
+      try {
+        this.#rollIfDue(queue)
+        const positions = await this.#write(queue)
+        for (const [i, waiting] of queue.entries()) waiting.resolve(positions[i] ?? [])
+      } catch (error) {
+        const refusal = toPortError('journal', this.#active.path, error)
+        for (const waiting of queue) waiting.reject(refusal)
+      }
     }
+    this.#flush = null
   }
 
   /** One transaction for all who wait. What is kept in memory changes only when it is committed. */
-  #write(queue: readonly Waiting[]): readonly (readonly (JournalPosition | null)[])[] {
+  async #write(queue: readonly Waiting[]): Promise<readonly (readonly (JournalPosition | null)[])[]> {
     const active = this.#active
     const closed = this.#closedSegments()
-    let last = active.lastSeq
-    let bytes = 0
-    let newestAtMs = 0
-    let maxAtMs = 0
-    let firstAtMs: number | undefined
-    const positions = active.sql.transaction(() => {
-      const written = queue.map(({ rows, feeds }) => {
-        for (const feed of feeds) active.writeFeed(feed)
-        return rows.map((row) => {
-          const { dedupKey } = row
-          if (dedupKey !== null && closed.some((segment) => segment.has(row, dedupKey))) return null
-          if (!active.insert(last + 1, row)) return null
-          bytes += row.body.length
-          firstAtMs ??= row.atMs
-          newestAtMs = Math.max(newestAtMs, row.atMs)
-          return asJournalPosition(++last)
-        })
-      })
-      maxAtMs = active.noteTime(newestAtMs)
-      return written
+    const fresh: EntryRow[] = []
+    const isKnown = (row: EntryRow): boolean =>
+      row.dedupKey !== null && closed.some((segment) => segment.has(row, row.dedupKey as string))
+    const taken = queue.map(({ rows }) => rows.map((row) => !isKnown(row) && fresh.push(row) > 0))
+    const maxAtMs = active.boundFor(fresh.reduce((newest, { atMs }) => Math.max(newest, atMs), 0))
+    const areNew = await this.#append(active, {
+      firstSeq: active.lastSeq + 1,
+      entries: fresh.map(({ columns }) => columns),
+      feeds: queue.flatMap(({ feeds }) => feeds),
+      maxAtMs,
     })
-    active.committed(last, firstAtMs, maxAtMs)
+    let last = active.lastSeq
+    let next = 0
+    const positions = taken.map((rows) =>
+      rows.map((isTaken) => (isTaken && areNew[next++] === true ? asJournalPosition(++last) : null)),
+    )
+    active.committed(last, fresh[areNew.indexOf(true)]?.atMs, maxAtMs)
     for (const { feeds } of queue) for (const row of feeds) this.#feeds.set(feedKey(row.app, row.feed), row)
-    this.#uncheckedBytes += bytes
+    for (const { body } of fresh) this.#uncheckedBytes += body.length
     return positions
+  }
+
+  async #append(active: Segment, rows: AppendRows): Promise<readonly boolean[]> {
+    if (rows.entries.length < this.#threadFrom) return active.append(rows)
+    const thread = this.#thread === null || this.#thread.hasEnded ? this.#startThread() : this.#thread
+    if (!thread.isReady) return active.append(rows)
+    try {
+      return await thread.write(active.path, rows)
+    } catch (error) {
+      if (thread.hasEnded) active.lookAgain()
+      throw error
+    }
+  }
+
+  #startThread(): WriterThread<AppendRows, readonly boolean[]> {
+    this.#thread = new WriterThread('journal')
+    return this.#thread
   }
 
   /** Closed segments, the filter of one of them a step nearer to whole. */
@@ -265,21 +297,6 @@ function openSegments(folder: string, openDriver: OpenDriver): Segment[] {
     segments.push(segment)
   }
   return segments
-}
-
-function entryToRow({ shard, atMs, mappingVersion, input, dedupKey }: NewEntry): EntryRow {
-  const { app, object, nativeId } = inputPlace(input)
-  return {
-    shard,
-    atMs,
-    mappingVersion,
-    type: input.type,
-    app: app ?? '',
-    object: object ?? '',
-    nativeId: nativeId ?? '',
-    dedupKey,
-    body: encodeData(input),
-  }
 }
 
 const feedKey = (app: string, feed: string): string => app + '\u0000' + feed

@@ -129,3 +129,24 @@ export const JOURNAL_MIGRATIONS: readonly Migration[] = [
   ) STRICT, WITHOUT ROWID;
   `,
 ]
+
+/**
+ * FULL: a commit that resolved is on the disk. The log is checkpointed every 4,000 pages (16 MB) instead of every 1,000, because pages
+ * that are written again meanwhile are then copied once, and not more seldom, because a log that is still growing costs a slower fsync than one that is overwritten; after a burst it is cut back to 64 MB. The cache is what a bounded set of hot
+ * index pages needs; the rest is the operating system's cache, which is not ours to hold.
+ */
+export const STORE_PRAGMAS = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA journal_size_limit = 67108864;
+  PRAGMA cache_size = -32000;
+`
+
+/** FULL: an append that resolved is on the disk. 4,000 pages of log (16 MB) between checkpoints: pages of an append-only file are rarely written twice, so this only spaces the pauses. */
+export const SEGMENT_PRAGMAS = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA cache_size = -8000;
+`

@@ -4,43 +4,13 @@ import { asJournalPosition, type FlowName, type JournalPosition } from '../../mo
 import { decodeData } from '../../model/value.ts'
 import { DedupFilter } from './dedup-filter.ts'
 import type { OpenDriver, SqlValue } from './driver.ts'
+import { type AppendRows, type EntryRow, type FeedRow, writeEntries, writeFeed } from './journal-rows.ts'
 import { migrate, readMeta, writeMeta } from './migrations.ts'
-import { JOURNAL_MIGRATIONS } from './schema.ts'
+import { JOURNAL_MIGRATIONS, SEGMENT_PRAGMAS } from './schema.ts'
 import { Statements } from './statements.ts'
-
-/** An entry made ready for its row, so that what cannot be written fails its own caller and not the group. */
-export interface EntryRow {
-  readonly shard: number
-  readonly atMs: number
-  readonly mappingVersion: number
-  readonly type: string
-  readonly app: string
-  readonly object: string
-  readonly nativeId: string
-  readonly dedupKey: string | null
-  readonly body: string
-}
-
-export interface FeedRow {
-  readonly app: string
-  readonly feed: string
-  readonly position: string
-}
-
-/** FULL: an append that resolved is on the disk. 4,000 pages of log (16 MB) between checkpoints: pages of an append-only file are rarely written twice, so this only spaces the pauses. */
-const PRAGMAS = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA wal_autocheckpoint = 4000;
-  PRAGMA cache_size = -8000;
-`
 
 /** Keys put into the filter of a closed segment per step: one or two milliseconds, so that nothing else waits for it. */
 const FILTER_STEP_KEYS = 2_000
-
-const INSERT_ENTRY = `
-  INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (dedup_key, app_id, object_id) WHERE dedup_key IS NOT NULL DO NOTHING`
 
 /** The type is looked at in the row, so that what is not a message is passed over without its body being read. */
 const READ_MESSAGES = `
@@ -64,7 +34,7 @@ export class Segment {
     this.path = path
     this.firstSeq = firstSeq
     const database = openDriver(path, { readOnly: false })
-    database.exec(PRAGMAS)
+    database.exec(SEGMENT_PRAGMAS)
     migrate(database, JOURNAL_MIGRATIONS, 'journal', path)
     this.sql = new Statements(database)
     const last = this.sql.of('SELECT seq FROM entries ORDER BY seq DESC LIMIT 1').get()?.[0]
@@ -88,7 +58,7 @@ export class Segment {
   /** Finishes the making of a segment: it starts with the feed positions of the one before, in one transaction. */
   begin(feeds: Iterable<FeedRow>): void {
     this.sql.transaction(() => {
-      for (const feed of feeds) this.writeFeed(feed)
+      for (const feed of feeds) writeFeed(this.sql, feed)
       writeMeta(this.sql.database, 'ready', 1)
     })
   }
@@ -98,31 +68,26 @@ export class Segment {
     return rows.map((row) => ({ app: row[0] as string, feed: row[1] as string, position: row[2] as string }))
   }
 
-  /** Inside a transaction. False when the dedup key is already here. Hot path. */
-  insert(seq: number, row: EntryRow): boolean {
-    const { shard, atMs, mappingVersion, type, app, object, nativeId, dedupKey, body } = row
-    const done = this.sql
-      .of(INSERT_ENTRY)
-      .run(seq, shard, atMs, mappingVersion, type, app, object, nativeId, dedupKey, body)
-    return done.changes === 1
+  /** Writes here, in one transaction; which of the entries are new. */
+  append(rows: AppendRows): readonly boolean[] {
+    return this.sql.transaction(() => writeEntries(this.sql, rows))
   }
 
-  writeFeed({ app, feed, position }: FeedRow): void {
-    this.sql.of('INSERT OR REPLACE INTO feeds VALUES (?, ?, ?)').run(app, feed, position)
+  /** What `maxAtMs` becomes with an entry of this time; null when it stays. */
+  boundFor(atMs: number): number | null {
+    return atMs <= this.#maxAtMs ? null : (Math.floor(atMs / 60_000) + 1) * 60_000
   }
 
-  /** Inside the transaction that wrote an entry of this time; returns what `maxAtMs` becomes when that commits. */
-  noteTime(atMs: number): number {
-    if (atMs <= this.#maxAtMs) return this.#maxAtMs
-    const bound = (Math.floor(atMs / 60_000) + 1) * 60_000
-    writeMeta(this.sql.database, 'max_at_ms', bound)
-    return bound
-  }
-
-  committed(lastSeq: number, firstAtMs: number | undefined, maxAtMs: number): void {
+  committed(lastSeq: number, firstAtMs: number | undefined, maxAtMs: number | null): void {
     this.lastSeq = lastSeq
     this.firstAtMs ??= firstAtMs
-    this.#maxAtMs = maxAtMs
+    if (maxAtMs !== null) this.#maxAtMs = maxAtMs
+  }
+
+  /** What the file holds, asked again: the thread that wrote it ended, and nobody knows how far it came. */
+  lookAgain(): void {
+    const last = this.sql.of('SELECT seq FROM entries ORDER BY seq DESC LIMIT 1').get()?.[0]
+    this.lastSeq = (last as number | undefined) ?? this.firstSeq - 1
   }
 
   read(after: JournalPosition, max: number, flow?: FlowName): readonly JournalEntry[] {

@@ -64,10 +64,23 @@ function failingDriver(): { open: OpenDriver; failNext: (sql: string, errcode: n
   }
 }
 
-storeSuite(runner, 'in SQLite', async () => {
+for (const [name, options] of [
+  ['small commits', {}],
+  ['every commit written by the thread', { threadFromRecords: 0 }],
+] as const) {
+  storeSuite(runner, `in SQLite, ${name}`, async () => {
+    const folder = newFolder()
+    return {
+      store: () => new SqliteStore({ path: join(folder, 'state.db'), ...options }),
+      [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true }),
+    }
+  })
+}
+
+journalSuite(runner, 'in SQLite, every append written by the thread', async () => {
   const folder = newFolder()
   return {
-    store: () => new SqliteStore({ path: join(folder, 'state.db') }),
+    open: () => SqliteJournal.open({ folder, threadFromEntries: 0, segmentBytesMax: 1 }),
     [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true }),
   }
 })

@@ -6,14 +6,15 @@ import type { AppId, CanonicalKey, JournalPosition } from '../../model/ids.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { CommitBatch, LinkQuery, LoadQuery, Store, StoreInfo } from '../../ports/store.ts'
 import { newInstanceId } from '../instance-id.ts'
-import { commitBatch } from './commit.ts'
+import { batchToRows, type CommitRows, writeRows } from './commit.ts'
 import { type OpenDriver, openNodeSqlite, type SqliteDriver } from './driver.ts'
 import { toPortError } from './errors.ts'
 import { acquireLock, type FileLock } from './lock.ts'
 import { migrate, readMeta, requireKnown, schemaVersion, writeMeta } from './migrations.ts'
 import { SqliteReader } from './reader.ts'
-import { STORE_MIGRATIONS } from './schema.ts'
+import { STORE_MIGRATIONS, STORE_PRAGMAS } from './schema.ts'
 import { Statements } from './statements.ts'
+import { WriterThread } from './writer-thread.ts'
 
 export interface SqliteStoreOptions {
   /** The state file. Its folder is made when it is missing; `<path>.lock` beside it says which process has it. */
@@ -21,20 +22,15 @@ export interface SqliteStoreOptions {
   /** For the instance id of a new store. */
   readonly random?: Random
   readonly openDriver?: OpenDriver
+  /** Commits of at least this many records are written by a thread of their own; 0: all. With an `openDriver` of the caller's all are written here. */
+  readonly threadFromRecords?: number
 }
 
 /**
- * FULL: a commit that resolved is on the disk. The log is checkpointed every 4,000 pages (16 MB) instead of every 1,000, because pages
- * that are written again meanwhile are then copied once, and not more seldom, because a log that is still growing costs a slower fsync than one that is overwritten; after a burst it is cut back to 64 MB. The cache is what a bounded set of hot
- * index pages needs; the rest is the operating system's cache, which is not ours to hold.
+ * A small commit is done here, because two changes of thread take longer than it does (and a single change is never delayed); from this size on it takes more than a
+ * millisecond or two, in which the event loop could have answered requests.
  */
-const PRAGMAS = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA wal_autocheckpoint = 4000;
-  PRAGMA journal_size_limit = 67108864;
-  PRAGMA cache_size = -32000;
-`
+const THREAD_FROM_RECORDS = 8
 
 interface Opened {
   readonly lock: FileLock
@@ -44,30 +40,34 @@ interface Opened {
 }
 
 /**
- * The store in one SQLite file: one row per record, commits durable when they resolve. Every call runs to its end before it returns its
- * promise, so a read sees every commit made before it. One process at a time; others may read the file (`openSqliteReader`, or sqlite3).
+ * The store in one SQLite file: one row per record, commits durable when they resolve. Reads are done at once, on this thread, and see
+ * every commit that has resolved; large commits are written by a thread of their own (docs/decisions/0013). One process at a time; others may read the file (`openSqliteReader`, or sqlite3).
  */
 export class SqliteStore implements Store {
   readonly #options: SqliteStoreOptions
   #opened: Opened | null = null
+  #thread: WriterThread<CommitRows, void> | null = null
+  /** Settles when every commit that was asked for is done; null when none is under way. */
+  #last: Promise<void> | null = null
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options
   }
 
   async open(): Promise<StoreInfo> {
-    const { path, openDriver = openNodeSqlite, random = systemRandom } = this.#options
+    const { path, openDriver = openNodeSqlite, random = systemRandom, threadFromRecords } = this.#options
     if (this.#opened !== null) throw new SyncError('store.in-use', `${path} is already open here`, { place: { path } })
     let lock: FileLock | undefined
     try {
       mkdirSync(dirname(path), { recursive: true })
       lock = acquireLock(path, openDriver)
       const database = openDriver(path, { readOnly: false })
-      database.exec(PRAGMAS)
+      database.exec(STORE_PRAGMAS)
       const schemaVersion = migrate(database, STORE_MIGRATIONS, 'store', path)
       const sql = new Statements(database)
       const info = { schemaVersion, ...sql.transaction(() => enter(database, random)) }
       this.#opened = { lock, sql, reader: new SqliteReader(sql, path), info }
+      if (threadFromRecords === 0) await this.#startThread()
       return info
     } catch (error) {
       lock?.release()
@@ -75,10 +75,43 @@ export class SqliteStore implements Store {
     }
   }
 
+  /** Commits are written one after the other, in the order of the calls, whichever thread writes them. */
   async commit(batch: CommitBatch): Promise<void> {
+    this.#get()
+    const rows = batchToRows(batch)
+    const before = this.#last
+    if (before === null && !this.#isLarge(rows)) return this.#commitHere(rows)
+    const done = (before ?? Promise.resolve()).then(() => this.#write(rows))
+    const settled = done.catch(() => {})
+    this.#last = settled
+    try {
+      await done
+    } finally {
+      if (this.#last === settled) this.#last = null
+    }
+  }
+
+  #isLarge(rows: CommitRows): boolean {
+    const { openDriver, threadFromRecords = THREAD_FROM_RECORDS } = this.#options
+    return openDriver === undefined && rows.records.length >= threadFromRecords
+  }
+
+  /** A thread that is still starting, or has ended, takes nothing: then it is done here. */
+  #write(rows: CommitRows): void | Promise<void> {
+    if (!this.#isLarge(rows)) return this.#commitHere(rows)
+    if (this.#thread === null || this.#thread.hasEnded) this.#startThread()
+    return this.#thread?.isReady === true ? this.#thread.write(this.#options.path, rows) : this.#commitHere(rows)
+  }
+
+  #startThread(): Promise<void> {
+    this.#thread = new WriterThread('store')
+    return this.#thread.ready
+  }
+
+  #commitHere(rows: CommitRows): void {
     const { sql } = this.#get()
     try {
-      sql.transaction(() => commitBatch(sql, batch))
+      sql.transaction(() => writeRows(sql, rows))
     } catch (error) {
       throw toPortError('store', this.#options.path, error)
     }
@@ -125,7 +158,10 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     const opened = this.#opened
+    await this.#last
     this.#opened = null
+    await this.#thread?.close()
+    this.#thread = null
     await opened?.reader.close()
     opened?.lock.release()
   }
