@@ -45,8 +45,11 @@ export class Batch implements References {
     this.#caches = caches
   }
 
-  /** Loads all that the given entries and records can touch. */
-  async load(entries: readonly Prepared[], keys: readonly CanonicalKey[]): Promise<void> {
+  /**
+   * Loads all that the given entries and records can touch. Nothing to wait for (undefined) when the caches have it, as here and below: most turns need no query, and a
+   * wait for nothing is a good part of a small turn.
+   */
+  load(entries: readonly Prepared[], keys: readonly CanonicalKey[]): Promise<void> | undefined {
     const natives: NativeRef[] = []
     const wanted = new Set<CanonicalKey>(keys)
     for (const entry of entries) {
@@ -56,7 +59,12 @@ export class Batch implements References {
         if (object !== undefined) this.#wantLink(natives, entry.binding.app, object, reference.nativeId)
       }
     }
-    if (natives.length > 0) await this.#loadLinks(natives)
+    if (natives.length === 0) return this.#loadLinked(entries, wanted)
+    return this.#loadLinks(natives).then(() => this.#loadLinked(entries, wanted))
+  }
+
+  /** The records of the links that are known now, and the match keys of what has none. */
+  #loadLinked(entries: readonly Prepared[], wanted: Set<CanonicalKey>): Promise<void> | undefined {
     const matches: { entity: EntityName; matchKey: string }[] = []
     for (const entry of entries) {
       const link = this.link(entry.binding.app, entry.binding.object, entry.nativeId, entry.binding.entity)
@@ -67,16 +75,16 @@ export class Batch implements References {
         matches.push({ entity: entry.binding.entity, matchKey: entry.matchKey })
       }
     }
-    await this.#loadRecords(wanted, matches)
+    return this.#loadRecords(wanted, matches)
   }
 
   /** Loads the records that the touched ones refer to: their native ids are needed to write references. */
-  async loadReferred(): Promise<void> {
+  loadReferred(): Promise<void> | undefined {
     const wanted = new Set<CanonicalKey>()
     for (const work of this.works.values()) {
       for (const key of referredKeys(work.entity, work.state)) wanted.add(key)
     }
-    if (wanted.size > 0) await this.#loadRecords(wanted, [])
+    return wanted.size === 0 ? undefined : this.#loadRecords(wanted, [])
   }
 
   async loadMatches(matches: readonly { readonly entity: EntityName; readonly matchKey: string }[]): Promise<void> {
@@ -113,10 +121,10 @@ export class Batch implements References {
     }
   }
 
-  async #loadRecords(
+  #loadRecords(
     wanted: ReadonlySet<CanonicalKey>,
     matches: readonly { readonly entity: EntityName; readonly matchKey: string }[],
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const missing: CanonicalKey[] = []
     for (const key of wanted) {
       if (this.#records.has(key)) continue
@@ -124,7 +132,13 @@ export class Batch implements References {
       if (cached === undefined || isAskedEntity(this.#model, cached.entity)) missing.push(key)
       else this.#records.set(key, cached)
     }
-    if (missing.length === 0 && matches.length === 0) return
+    return missing.length === 0 && matches.length === 0 ? undefined : this.#readRecords(missing, matches)
+  }
+
+  async #readRecords(
+    missing: readonly CanonicalKey[],
+    matches: readonly { readonly entity: EntityName; readonly matchKey: string }[],
+  ): Promise<void> {
     const loaded = await this.#store.load({ records: missing, natives: [], canonicals: [], matches })
     for (const record of loaded.records) this.#keep(record)
     for (const { entity, matchKey } of matches) this.#matches.set(matchName(entity, matchKey), null)

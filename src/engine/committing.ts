@@ -101,7 +101,8 @@ export class Committing {
     const open: OpenLane[] = []
     // By binding: a record that has never been in an application has no lane there yet, and may be behind all the same.
     for (const binding of work.entity.bindings.values()) {
-      const planned = this.#turn.planned.get(laneKey(work.state.key, binding.app)) ?? 'idle'
+      const { planned: plans } = this.#turn
+      const planned = (plans.size === 0 ? undefined : plans.get(laneKey(work.state.key, binding.app))) ?? 'idle'
       const row = openLaneOf(work.state, work.lane(binding), planned)
       if (row !== null) open.push(row)
     }
@@ -134,8 +135,10 @@ export class Committing {
 
   /** Everything up to here is decided, or stands in the held entries. */
   #cursorAfter(): JournalPosition {
-    const written = new Set(this.#turn.madeDurable)
     let position: number = Math.max(this.#turn.through, this.#turn.engine.taken)
+    if (this.#turn.engine.waiting.volatile.size === 0)
+      return asJournalPosition(Math.max(position, this.#turn.engine.cursor))
+    const written = new Set(this.#turn.madeDurable)
     for (const prepared of this.#turn.engine.waiting.volatile) {
       if (!written.has(prepared) && prepared.seq <= position) position = prepared.seq - 1
     }
@@ -182,7 +185,6 @@ export class Committing {
   #track(work: RecordWork, lane: Lane, binding: BindingModel): void {
     const record = work.state
     const { latches, dispatcher, due, counters } = this.#turn.engine
-    const name = laneReason(record.key, lane.app)
     if (lane.intent === null) latches.open(lane.app, record.key)
     else if (latches.opOfLane(lane.app, record.key) !== lane.intent.op) {
       latches.close(
@@ -193,6 +195,9 @@ export class Committing {
         lane.intent.op,
       )
     }
+    // Most lanes have nothing outstanding; their names need not be made.
+    if (lane.intent === null && lane.reading === null && lane.waitsFor === null && lane.retry === null) return
+    const name = laneReason(record.key, lane.app)
     const flight = laneKey(record.key, lane.app)
     const isDue = this.#turn.isDue(record.key, lane.app)
     this.#trackOverlays(record, lane)

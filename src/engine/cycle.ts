@@ -92,7 +92,8 @@ export class Cycle {
 
   async run(): Promise<void> {
     const items = this.#entries.map((entry) => ({ entry, prepared: this.#prepare(entry) }))
-    await this.#load(items)
+    const loading = this.#load(items)
+    if (loading !== undefined) await loading
     if (this.#engine.killed) return
     for (const lane of this.#recovering) this.#doubt(lane)
     for (const key of this.#touched) this.#turn.batch.work(key)
@@ -103,12 +104,15 @@ export class Cycle {
       released.length > 0;
       released = this.#engine.waiting.takeReleased()
     ) {
-      await this.#turn.batch.load(released, [])
+      const again = this.#turn.batch.load(released, [])
+      if (again !== undefined) await again
       for (const prepared of released) this.#observing.observe(prepared)
     }
-    await this.#settleMatches()
-    await this.#turn.batch.loadReferred()
-    await this.#learnRecords()
+    const changed = this.#changedMatches()
+    if (changed.length > 0) await this.#settleMatches(changed)
+    const referred = this.#turn.batch.loadReferred()
+    if (referred !== undefined) await referred
+    if (this.#engine.brakes.wantsRecords(this.#turn.nowMs)) await this.#learnRecords()
     this.#plan()
     this.#committing.sendVolatile()
     await this.#committing.commit()
@@ -117,12 +121,14 @@ export class Cycle {
   }
 
   #prepare(entry: JournalEntry): Prepared[] {
-    return prepare(this.#engine.model, entry).filter(
-      (prepared) => !this.#engine.heldBefore.delete(`${prepared.seq}:${prepared.entity.name}`),
-    )
+    const prepared = prepare(this.#engine.model, entry)
+    const { heldBefore } = this.#engine
+    return heldBefore.size === 0
+      ? prepared
+      : prepared.filter((one) => !heldBefore.delete(`${one.seq}:${one.entity.name}`))
   }
 
-  async #load(items: readonly { entry: JournalEntry; prepared: Prepared[] }[]): Promise<void> {
+  #load(items: readonly { entry: JournalEntry; prepared: Prepared[] }[]): Promise<void> | undefined {
     const keys: CanonicalKey[] = [...this.#touched]
     const prepared: Prepared[] = [...this.#released]
     for (const lane of this.#recovering) keys.push(lane.key)
@@ -137,16 +143,28 @@ export class Cycle {
       if (isLostWhenUnknown(binding)) keys.push(...this.#engine.latches.openCreates(binding.app, binding.object))
     }
     const asked = prepared.filter(isTable)
-    await this.#turn.batch.load(asked.length === 0 ? prepared : prepared.filter((one) => !isTable(one)), keys)
-    // Mode `table`: each observation asks for itself.
+    const loading = asked.length === 0 ? this.#turn.batch.load(prepared, keys) : this.#loadAsked(prepared, asked, keys)
+    return loading === undefined ? this.#loadCreated(items) : loading.then(() => this.#loadCreated(items))
+  }
+
+  /** Mode `table`: each observation asks for itself. */
+  async #loadAsked(prepared: readonly Prepared[], asked: readonly Prepared[], keys: CanonicalKey[]): Promise<void> {
+    await this.#turn.batch.load(
+      prepared.filter((one) => !isTable(one)),
+      keys,
+    )
     for (const one of asked) {
       const { app, object, capabilities } = one.binding
       await this.#turn.batch.load([one], [])
       if (!tellsOurCreates(capabilities) && !this.#turn.batch.isLinked(one))
         this.#turn.askedCreates.set(one.ref, await openCreatesInStore(this.#engine.store, app, object))
     }
-    const created = items.flatMap(({ entry: { input } }) => (input.type === 'outcome' ? this.#createdRef(input) : []))
-    if (created.length > 0) await this.#turn.batch.loadLinks(created)
+  }
+
+  #loadCreated(items: readonly { entry: JournalEntry }[]): Promise<void> | undefined {
+    const created: NativeRef[] = []
+    for (const { entry } of items) if (entry.input.type === 'outcome') created.push(...this.#createdRef(entry.input))
+    return created.length === 0 ? undefined : this.#turn.batch.loadLinks(created)
   }
 
   /** The record that the outcome of a create names: it may be known already. */
@@ -218,15 +236,18 @@ export class Cycle {
     return true
   }
 
-  /** Keeps the unique match keys up to date with the heads. */
-  async #settleMatches(): Promise<void> {
-    const changed: { work: RecordWork; matchKey: string | null }[] = []
+  #changedMatches(): ChangedMatch[] {
+    const changed: ChangedMatch[] = []
     for (const work of this.#turn.batch.works.values()) {
       if (work.entity.match === null || work.state === work.stored) continue
       const matchKey = matchKeyOfRecord(work.entity, work.state)
       if (matchKey !== work.state.matchKey) changed.push({ work, matchKey })
     }
-    if (changed.length === 0) return
+    return changed
+  }
+
+  /** Keeps the unique match keys up to date with the heads. */
+  async #settleMatches(changed: readonly ChangedMatch[]): Promise<void> {
     await this.#turn.batch.loadMatches(
       changed.flatMap(({ work, matchKey }) => (matchKey === null ? [] : [{ entity: work.entity.name, matchKey }])),
     )
@@ -247,7 +268,6 @@ export class Cycle {
   /** The mass-delete brake is a share of all records: counted before the first deletes of a while are planned. */
   async #learnRecords(): Promise<void> {
     const { brakes, store } = this.#engine
-    if (!brakes.wantsRecords(this.#turn.nowMs)) return
     for (const work of this.#turn.batch.works.values()) {
       if (!work.state.deleted || work.stored?.deleted === true) continue
       brakes.learnRecords((await store.counts()).records, this.#turn.nowMs)
@@ -266,6 +286,9 @@ export class Cycle {
 
   #plan(): void {
     const { info } = this.#engine
+    const { batch, fresh } = this.#turn
+    const nativeOf = (app: AppId, key: CanonicalKey) => batch.nativeOf(app, key)
+    const isGone = (app: AppId, key: CanonicalKey) => batch.isGone(app, key)
     const seq = this.#turn.through
     for (const work of this.#turn.batch.works.values()) {
       for (const binding of work.entity.bindings.values()) {
@@ -280,16 +303,16 @@ export class Cycle {
             isBraked = may === 'braked'
             return may === 'yes'
           },
-          nativeOf: (app, key) => this.#turn.batch.nativeOf(app, key),
+          nativeOf,
           referenceDeadlineMs: this.#engine.limits.referenceDeadlineMs,
-          isGone: (app, key) => this.#turn.batch.isGone(app, key),
+          isGone,
           blocked: this.#isBlocked(work, binding),
           isDue: this.#turn.isDue(work.state.key, binding.app),
           inFlight: this.#engine.dispatcher.isInFlight(laneKey(work.state.key, binding.app)),
-          fresh: this.#turn.fresh.has(laneKey(work.state.key, binding.app)),
+          fresh: fresh.size > 0 && fresh.has(laneKey(work.state.key, binding.app)),
         })
         const next = isBraked ? 'braked' : planned
-        this.#turn.planned.set(laneKey(work.state.key, binding.app), next)
+        if (next !== 'idle') this.#turn.planned.set(laneKey(work.state.key, binding.app), next)
         if (next === 'behind') this.#turn.behind.push({ app: binding.app, key: work.state.key })
         if (next === 'waiting') this.#waitForLink(work, work.lane(binding))
       }
@@ -316,6 +339,11 @@ export class Cycle {
 }
 
 const NO_INFO = { instanceId: '', generation: 0, epoch: 0 }
+
+interface ChangedMatch {
+  readonly work: RecordWork
+  readonly matchKey: string | null
+}
 
 /** From whom to whom a write goes: from who deleted, or who made the newest change. null where that is the application itself. */
 function directionOf(work: RecordWork, to: AppId): Direction | null {

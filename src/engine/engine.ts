@@ -303,7 +303,8 @@ export class Engine {
     while (this.#woken && !this.#killed) {
       this.#woken = false
       try {
-        const cycle = new Cycle(this, await this.#tail.take(this.limits.batchMax))
+        const taken = this.#tail.take(this.limits.batchMax)
+        const cycle = new Cycle(this, Array.isArray(taken) ? taken : await taken)
         if (cycle.hasWork()) {
           await cycle.run()
           if (this.#killed) return

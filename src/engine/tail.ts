@@ -62,11 +62,21 @@ export class Tail {
   }
 
   /** Up to `max` entries in order; from the journal when memory has none. */
-  async take(max: number): Promise<JournalEntry[]> {
-    if (this.#entries.length === 0 && this.#nextSeq <= this.#journal.last()) {
-      const entries = await this.#journal.read(asJournalPosition(this.#nextSeq - 1), max)
-      if (this.#entries.length === 0) for (const entry of entries) this.push(entry)
-    }
-    return this.#entries.splice(0, max)
+  take(max: number): JournalEntry[] | Promise<JournalEntry[]> {
+    if (this.#entries.length === 0 && this.#nextSeq <= this.#journal.last()) return this.#readBack(max)
+    return this.#takeEntries(max)
+  }
+
+  async #readBack(max: number): Promise<JournalEntry[]> {
+    const entries = await this.#journal.read(asJournalPosition(this.#nextSeq - 1), max)
+    if (this.#entries.length === 0) for (const entry of entries) this.push(entry)
+    return this.#takeEntries(max)
+  }
+
+  #takeEntries(max: number): JournalEntry[] {
+    if (this.#entries.length > max) return this.#entries.splice(0, max)
+    const entries = this.#entries
+    this.#entries = []
+    return entries
   }
 }

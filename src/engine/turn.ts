@@ -40,7 +40,7 @@ export class Turn {
   readonly rewritten = new Set<CanonicalKey>()
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
-  /** What planning found for each lane of the touched records. */
+  /** What planning found for each lane of the touched records; idle where it is not named. */
   readonly planned = new Map<string, Planned>()
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
