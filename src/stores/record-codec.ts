@@ -61,23 +61,58 @@ interface HeadText {
   readonly text: string
 }
 
+interface LaneText {
+  readonly lane: Lane
+  readonly head: HeadText
+  readonly headSeq: number
+  readonly text: string
+}
+
+interface Encoded {
+  head: RecordState['head']
+  headText: HeadText
+  readonly lanes: Map<string, LaneText>
+}
+
 /**
  * What was encoded before. States are immutable and share what did not change: of the three writes that a change usually costs, two leave the
- * head and all lanes but one as they were.
+ * head and all lanes but one as they were. By key and compared by identity rather than weakly by object: every weak entry is looked at by every collection of young
+ * garbage. As many as the engine caches records (limits.recordsCached), the oldest out first; about 2 kB each.
  */
-const headTexts = new WeakMap<object, HeadText>()
-const laneTexts = new WeakMap<Lane, { readonly head: HeadText; readonly headSeq: number; readonly text: string }>()
+const encodedByKey = new Map<CanonicalKey, Encoded>()
+const ENCODED_MAX = 10_000
+
+function encodedOf(state: RecordState): Encoded {
+  const known = encodedByKey.get(state.key)
+  if (known === undefined) {
+    const made = { head: state.head, headText: headText(state.head), lanes: new Map() }
+    encodedByKey.set(state.key, made)
+    if (encodedByKey.size > ENCODED_MAX) for (const oldest of encodedByKey.keys()) return forget(oldest, made)
+    return made
+  }
+  if (known.head !== state.head) {
+    known.head = state.head
+    known.headText = headText(state.head)
+  }
+  return known
+}
+
+function forget(key: CanonicalKey, made: Encoded): Encoded {
+  encodedByKey.delete(key)
+  return made
+}
 
 /** Hot path: once per record written. */
 export function encodeRecordBody(state: RecordState): string {
-  const head = headText(state.head)
+  const encoded = encodedOf(state)
+  const head = encoded.headText
   let lanes = ''
   for (const app in state.lanes) {
     lanes +=
       (lanes === '' ? '' : ',') +
       JSON.stringify(app) +
       ':' +
-      laneText(state.lanes[app as AppId] as Lane, head, state.headSeq)
+      laneText(state.lanes[app as AppId] as Lane, encoded, state.headSeq)
   }
   let text = '{"m":' + state.mappingVersion + ',"s":' + state.headSeq
   if (state.matchKey !== null) text += ',"k":' + JSON.stringify(state.matchKey)
@@ -88,8 +123,6 @@ export function encodeRecordBody(state: RecordState): string {
 }
 
 function headText(head: RecordState['head']): HeadText {
-  const known = headTexts.get(head)
-  if (known !== undefined) return known
   const origins = new Map<Origin, number>()
   const indexes: number[] = []
   const values: Record<Path, Value> = {}
@@ -104,16 +137,14 @@ function headText(head: RecordState['head']): HeadText {
   }
   const o = encodeData(Array.from(origins.keys(), encodeOrigin))
   const i = severalOrigins ? ',"i":' + encodeData(indexes) : ''
-  const made = { values, text: '"o":' + o + i + ',"h":' + encodeData(values) }
-  headTexts.set(head, made)
-  return made
+  return { values, text: '"o":' + o + i + ',"h":' + encodeData(values) }
 }
 
-function laneText(lane: Lane, head: HeadText, headSeq: number): string {
-  const known = laneTexts.get(lane)
-  if (known?.head === head && known.headSeq === headSeq) return known.text
+function laneText(lane: Lane, { headText: head, lanes }: Encoded, headSeq: number): string {
+  const known = lanes.get(lane.app)
+  if (known !== undefined && known.lane === lane && known.head === head && known.headSeq === headSeq) return known.text
   const text = encodeData(encodeLane(lane, head.values, headSeq))
-  laneTexts.set(lane, { head, headSeq, text })
+  lanes.set(lane.app, { lane, head, headSeq, text })
   return text
 }
 
