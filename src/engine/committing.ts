@@ -195,12 +195,12 @@ export class Committing {
         lane.intent.op,
       )
     }
-    // Most lanes have nothing outstanding; their names need not be made.
+    this.#trackOverlays(record, lane)
+    // Most lanes have nothing else outstanding; their names need not be made.
     if (lane.intent === null && lane.reading === null && lane.waitsFor === null && lane.retry === null) return
     const name = laneReason(record.key, lane.app)
     const flight = laneKey(record.key, lane.app)
     const isDue = this.#turn.isDue(record.key, lane.app)
-    this.#trackOverlays(record, lane)
     if (dispatcher.isInFlight(flight)) return
     if (lane.reading !== null) {
       if (isPausing(lane.reading.notBeforeMs, this.#turn.nowMs) && !isDue)
