@@ -1,5 +1,5 @@
 /**
- * npm run bench -- <name> [--json] [--rounds N]: http, db, latch, latching or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
+ * npm run bench -- <name> [--json] [--rounds N]: http, db, listener, latch, latching or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
  */
 import { parseArgs } from 'node:util'
 
@@ -20,6 +20,14 @@ const BENCHES: Readonly<Record<string, () => Promise<object>>> = {
     const { runDbBench } = await import('./db.ts')
     const only = values.only === undefined ? {} : { only: values.only.split(',') as ('native' | 'hub')[] }
     return runDbBench({ ...rounds, ...only, progress })
+  },
+  listener: async () => {
+    const { runListenerBench } = await import('./listener.ts')
+    return runListenerBench({
+      ...rounds,
+      ...(values.only === undefined ? {} : { only: values.only.split(',') }),
+      progress,
+    })
   },
   latch: async () => (await import('./latch.ts')).run(),
   latching: async () => (await import('./latching.ts')).runLatchingBench(progress),

@@ -79,4 +79,5 @@ export {
 } from './config/policies.ts'
 export { type RowType, rowOf } from './config/row.ts'
 export { type PostgresStoreConfig, postgresStore, type StoreDefinition } from './config/store.ts'
+export { idIn, status, type WritebackForm } from './config/writeback.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorPlace, type Handling, httpStatusOf, SyncError } from './errors/index.ts'

@@ -4,12 +4,13 @@ import { read } from './support/sources.ts'
 /** What the package gives to people at run time, by entry point. A name that comes or goes is a change that they notice: it belongs into the changelog too. */
 const PUBLIC: Readonly<Record<string, string>> = {
   '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env flow
-    httpStatusOf hubOf ignore instant int64 integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore
-    prefer propagate property quarantine readOnly reference resolveText rowOf softDelete sync unixMillis unixSeconds writeOnly`,
+    httpStatusOf hubOf idIn ignore instant int64 integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore
+    prefer propagate property quarantine readOnly reference resolveText rowOf softDelete status sync unixMillis unixSeconds writeOnly`,
   './connectors/http':
-    'allOf apiKey basic bearer createHttpConnector createHttpListener csv del etag form fromAddresses get github header hmac http httpCapabilities hubspot json multipart mutualTls patch poll post put query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
+    'afterDelivery allOf apiKey basic bearer createHttpConnector createHttpListener csv del etag form fromAddresses get github header hmac http httpCapabilities hubspot json multipart mutualTls param patch poll post put query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
   './connectors/postgres': 'createPostgresConnector postgres postgresCapabilities',
-  './stores/sqlite': 'SqliteJournal SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
+  './stores/sqlite':
+    'SqliteJournal SqliteMessageLog SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',
   './stores/memory': 'MemoryJournal MemoryRunStore MemoryStore',
   './testing': 'journalSuite runStoreSuite sourceSuite storeSuite targetSuite',

@@ -14,21 +14,62 @@ export class HubClient {
     this.#token = token
   }
 
-  get<T>(path: string, query: Readonly<Record<string, string | number | undefined>> = {}): Promise<T> {
+  get<T>(
+    path: string,
+    query: Readonly<Record<string, string | number | undefined>> = {},
+    timeoutMs: number = TIMEOUT_MS,
+  ): Promise<T> {
     const given = Object.entries(query).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, String(value)] as [string, string]],
     )
     const text = new URLSearchParams(given).toString()
-    return this.#send('GET', text === '' ? path : `${path}?${text}`) as Promise<T>
+    return this.#send('GET', text === '' ? path : `${path}?${text}`, undefined, timeoutMs) as Promise<T>
   }
 
   post(path: string, body?: unknown): Promise<unknown> {
     return this.#send('POST', path, body)
   }
 
-  async #send(method: string, path: string, data?: unknown): Promise<unknown> {
-    const headers: Record<string, string> = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
-    const sent = data === undefined ? {} : { body: encodeData(data) }
+  /** Bytes as they are. */
+  postBytes(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<unknown> {
+    return this.#send('POST', path, bytes)
+  }
+
+  /** The data of server-sent events, until the hub or the signal ends them. */
+  async *events(path: string, signal: AbortSignal): AsyncIterable<unknown> {
+    let response: Response
+    try {
+      response = await fetch(this.url + path, { headers: this.#headers(), signal })
+    } catch (error) {
+      if (signal.aborted) return
+      throw unreachable(this.url, error)
+    }
+    if (!response.ok || response.body === null) throw refusal(this.url, response.status, dataOf(await response.text()))
+    let text = ''
+    try {
+      for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+        text += chunk
+        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+          const data = /^data: (.*)$/m.exec(text.slice(0, end))?.[1]
+          text = text.slice(end + 2)
+          if (data !== undefined) yield dataOf(data)
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw unreachable(this.url, error)
+    }
+  }
+
+  #headers(): Record<string, string> {
+    return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
+  }
+
+  async #send(method: string, path: string, data?: unknown, timeoutMs: number = TIMEOUT_MS): Promise<unknown> {
+    const headers = this.#headers()
+    const sent =
+      data === undefined
+        ? {}
+        : { body: data instanceof Uint8Array ? (data as Uint8Array<ArrayBuffer>) : encodeData(data) }
     if (data !== undefined) headers['content-type'] = 'application/json'
     let status: number
     let text: string
@@ -37,7 +78,7 @@ export class HubClient {
         method,
         headers,
         ...sent,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       status = response.status
       text = await response.text()

@@ -6,6 +6,7 @@ import { addDatabases } from './databases.ts'
 import { addDeciding } from './deciding.ts'
 import { CONFIG_DEFAULT, DATA_DEFAULT } from './defaults.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
+import { addFlows } from './flow-commands.ts'
 import { addInspecting } from './inspecting.ts'
 import { type ProcessLike, Terminal } from './terminal.ts'
 
@@ -73,6 +74,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   addStart(program, choose)
   addReading(program, choose)
   addOperating(program, choose)
+  addFlows(program, choose)
   addDeciding(program, choose)
   addInspecting(program, choose)
   addDatabases(program, choose)

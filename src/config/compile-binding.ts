@@ -9,6 +9,7 @@ import type { MappingOptions } from './mapping.ts'
 import { compileRecords } from './records.ts'
 import { checkKeys, checkNativeName, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { elementOf, nativeKindOf, nativeNames } from './row.ts'
+import { compileWritebacks } from './writeback.ts'
 
 interface CompiledBinding {
   readonly model: BindingModel
@@ -22,13 +23,15 @@ export function compileBinding(
   spec: BindingSpec,
   rank: number,
   capabilities: Capabilities,
+  apps: ReadonlySet<string>,
 ): CompiledBinding {
   const { mapping, row, object } = spec
   const where = `${entity.name}.${app}`
   const fields = compileFields(where, `${where}.fields`, mapping.fields, entity.fields, row)
   const parts = Object.entries(mapping.parts ?? {}).map(([part, given]) => compilePart(where, part, given, entity, row))
   const onCreate = readOnCreate(`${where}.onCreate`, mapping.onCreate ?? {}, row)
-  const mappings = fields.map((field) => field.mapping)
+  const writebacks = compileWritebacks(`${where}.writeback`, mapping.writeback, app, row, apps)
+  const mappings = [...fields, ...writebacks].map((field) => field.mapping)
   checkNatives(where, mappings, parts)
   const natives = [...new Set(mappings.flatMap((field) => field.natives))]
   const partMappings = parts.map((part) => part.mapping)
@@ -40,6 +43,7 @@ export function compileBinding(
     capabilities,
     fields: mappings,
     parts: partMappings,
+    ...(writebacks.length === 0 ? {} : { writebacks: writebacks.map((one) => one.writeback) }),
     createHere: readFlag(where, 'createHere', mapping.createHere),
     adoptHere: readFlag(where, 'adoptHere', mapping.adoptHere),
     onCreate,
@@ -48,7 +52,10 @@ export function compileBinding(
     latching: readLatching(where, mapping, capabilities),
     ...compileRecords({ where: `${app}/${object}`, natives, extra: Object.keys(onCreate), parts: partMappings }),
   }
-  return { model, shape: [...fields.map((field) => field.shape), ...parts.flatMap((part) => part.shape)] }
+  return {
+    model,
+    shape: [...[...fields, ...writebacks].map((field) => field.shape), ...parts.flatMap((part) => part.shape)],
+  }
 }
 
 function compileFields(

@@ -76,6 +76,7 @@ function compileFields(where: string, schema: unknown, context: EntityContext): 
   const shapes: Record<string, Shape> = {}
   for (const [name, field] of Object.entries(fieldSchemasOf(where, schema))) {
     checkCanonicalName(where, name)
+    if (name.startsWith('@')) refuse(`${where}.${name}`, 'names with @ are derived by the hub', 'Use another name.')
     const { model, shape } = compileField(`${where}.${name}`, name, field)
     if (shape.reference !== null && !context.appsByEntity.has(shape.reference)) {
       refuseUnknown(`${where}.${name}`, 'an entity of this hub', shape.reference, [...context.appsByEntity.keys()])
@@ -117,7 +118,7 @@ function compileBindings(sync: SyncDefinition, entity: CompiledEntity, context: 
         `the connector does not know '${spec.object}'`,
         'Bind it with the connector of this application.',
       )
-    return [app, compileBinding(entity, app, spec, rank, capabilities)] as const
+    return [app, compileBinding(entity, app, spec, rank, capabilities, new Set(Object.keys(sync.bindings)))] as const
   })
   const bindings: Bindings = new Map(compiled)
   for (const [app, { model }] of bindings) {

@@ -77,6 +77,7 @@ export function compileFlow(flow: FlowDefinition, connectors: ReadonlyMap<AppId,
     input: checkOf(`${where}.input`, options.input),
     properties: checkOf(`${where}.properties`, options.properties),
     output: checkOf(`${where}.output`, options.output),
+    filters: filtersOf(where, options.filters),
     orderKeyOf: keyOf(where, options),
     whenParked: oneOf(`${where}.whenParked`, options.whenParked, ['hold', 'go-on']),
     inDoubt:
@@ -164,6 +165,16 @@ function keyOf(where: string, { key }: AnyOptions): FlowModel['orderKeyOf'] {
   const read = readerOf(`${where}.key`, key)
   // Messages without a key are in order among themselves: the safer of the two readings.
   return (message) => textOf(read(message)) ?? ''
+}
+
+function filtersOf(where: string, given: unknown): FlowModel['filters'] {
+  if (given === undefined) return []
+  if (!isPlainObject(given)) refuse(`${where}.filters`, 'an object is needed', 'Give { name: (message) => true }.')
+  return Object.entries(given).map(([name, passes]) => {
+    if (typeof passes !== 'function')
+      refuse(`${where}.filters.${name}`, 'this is not a function', 'Give (message) => true or false.')
+    return [name, passes as (message: Message) => boolean] as const
+  })
 }
 
 function oneOf<const T extends string>(where: string, given: unknown, known: readonly [T, ...T[]]): T {

@@ -97,6 +97,8 @@ export interface FlowOptions<I, P, O, A> {
   readonly queueTimeoutMs?: number
   /** How long one attempt may take (30 s). */
   readonly timeoutMs?: number
+  /** What a message must be for the flow to want it, by a name that `latchwork messages` shows. What does not pass is acknowledged, and nothing is done. */
+  readonly filters?: Readonly<Record<string, (message: FlowMessage) => boolean>>
   /** Messages of one key run one after another, in the order in which they came: the name of a field of the body, a property, or a function of the message. */
   readonly key?: string | { readonly property: string } | ((message: FlowMessage) => string)
   /** With a key: whether later messages of the key wait while one of them is parked (hold, unless given). */
@@ -132,6 +134,7 @@ export const FLOW_KEYS = [
   'output',
   'apps',
   'run',
+  'filters',
   'concurrency',
   'queueMax',
   'queueTimeoutMs',

@@ -1,6 +1,7 @@
 import type { Latching } from '../model/entity.ts'
 import type { Value } from '../model/value.ts'
 import type { CheckedFields, CheckedParts, EntityTypes, NativeAt, NativeName, Valid } from './checked.ts'
+import type { WritebackForm } from './writeback.ts'
 
 /** The forms in which a config maps one field, as plain data. Each is built by a function of the same name. */
 
@@ -83,6 +84,8 @@ export interface TypedMapping<Types extends EntityTypes, Row, F, P> {
   readonly parts?: Valid<P, CheckedParts<P, Types['parts'], Row>>
   /** Native values that only a create is given, for fields that the application needs and no other application supplies. */
   readonly onCreate?: { readonly [N in NativeName<Row>]?: NativeAt<Row, N> }
+  /** Native fields that are written with the ids that the record has elsewhere, or with how far the others are. Never read as a change. */
+  readonly writeback?: { readonly [N in NativeName<Row>]?: WritebackForm }
   /** false: the hub never creates records here. */
   readonly createHere?: boolean
   /** false: a record that appears here and matches nothing does not become a record elsewhere. */
@@ -100,6 +103,7 @@ export interface MappingOptions {
   readonly fields: Readonly<Record<string, unknown>>
   readonly parts?: Readonly<Record<string, PartOptions>>
   readonly onCreate?: Readonly<Record<string, Value>>
+  readonly writeback?: Readonly<Record<string, WritebackForm>>
   readonly createHere?: boolean
   readonly adoptHere?: boolean
   readonly deletes?: 'propagate' | 'ignore'
@@ -119,6 +123,7 @@ export const MAPPING_KEYS = [
   'fields',
   'parts',
   'onCreate',
+  'writeback',
   'createHere',
   'adoptHere',
   'deletes',

@@ -1,4 +1,5 @@
 import { isLostWhenUnknown } from '../deliver/plan.ts'
+import { deriveWritebacks } from '../deliver/writeback.ts'
 import { matchKeyOfRecord } from '../merge/match.ts'
 import { tellsOurCreates } from '../model/capabilities.ts'
 import type { Change, JournalEntry } from '../model/change.ts'
@@ -291,6 +292,7 @@ export class Cycle {
     const isGone = (app: AppId, key: CanonicalKey) => batch.isGone(app, key)
     const seq = this.#turn.through
     for (const work of this.#turn.batch.works.values()) {
+      work.state = deriveWritebacks(work.entity, work.state, { seq, atMs: this.#turn.nowMs })
       for (const binding of work.entity.bindings.values()) {
         let isBraked = false
         const planned = plan(work, binding, {

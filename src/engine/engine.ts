@@ -156,10 +156,10 @@ export class Engine {
   }
 
   /**
-   * Journals changes; resolves when they are durable, and only then may the sender be told so. Rejects with SyncError
+   * Journals changes; resolves with their positions (null: a duplicate) when they are durable, and only then may the sender be told so. Rejects with SyncError
    * `intake.overloaded`, `intake.stopping`, `journal.full` or `journal.failed`; then none of them is kept.
    */
-  async accept(_app: AppId, changes: readonly Change[]): Promise<void> {
+  async accept(_app: AppId, changes: readonly Change[]): Promise<readonly (JournalPosition | null)[]> {
     if (this.#stopping || this.#killed)
       throw new SyncError('intake.stopping', 'the hub is shutting down; send this again in a moment', {
         retryAfterMs: 1000,
@@ -172,7 +172,7 @@ export class Engine {
         { retryAfterMs: 2000 },
       )
     }
-    await this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))
+    return this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))
   }
 
   /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable. */
@@ -185,27 +185,21 @@ export class Engine {
     entries: readonly NewEntry[],
     feeds?: Parameters<Journal['append']>[0]['feeds'],
     lanes?: readonly string[],
-  ): Promise<void> {
+  ): ReturnType<Journal['append']> {
     const positions = await this.journal.append(feeds === undefined ? { entries } : { entries, feeds })
-    if (this.#killed) return
+    if (this.#killed) return positions
     for (let i = 0; i < entries.length; i++) {
       const seq = positions[i]
-      const entry = entries[i] as NewEntry
       if (seq === null || seq === undefined) {
         this.counters.duplicates++
         continue
       }
       const lane = lanes?.[i]
       if (lane !== undefined) this.undecided.set(seq, lane)
-      this.#tail.push({
-        seq,
-        shard: entry.shard,
-        atMs: entry.atMs,
-        mappingVersion: entry.mappingVersion,
-        input: entry.input,
-      })
+      this.#tail.push({ seq, ...(entries[i] as NewEntry) })
     }
     this.#wakeSoon(this.#tail.length)
+    return positions
   }
 
   /** Journals messages to flows, over which the fold steps: where nothing else is before them, without a commit (the stored cursor then stays a little behind). */

@@ -20,7 +20,7 @@ export class FakeApp {
   hubWrites = 0
   isDown = false
   holdReplies = false
-  notify: (changes: readonly Change[]) => Promise<void> = async () => {}
+  notify: (changes: readonly Change[]) => Promise<unknown> = async () => {}
 
   constructor(name: string, prefix: string, options: { readonly trim?: boolean; readonly unique?: string } = {}) {
     this.name = name

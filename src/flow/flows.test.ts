@@ -20,6 +20,7 @@ const model = (name: FlowName, changes: Partial<FlowModel>): FlowModel => ({
   input: null,
   properties: null,
   output: null,
+  filters: [],
   orderKeyOf: null,
   whenParked: 'hold',
   inDoubt: 'rerun',

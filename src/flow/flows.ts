@@ -1,14 +1,13 @@
 import { SyncError } from '../errors/index.ts'
 import type { FlowModel, Message, Run } from '../model/flow.ts'
 import { type FlowName, type JournalPosition, type RunId, runIdOf } from '../model/ids.ts'
-import type { NativeData } from '../model/value.ts'
 import type { Clock, Log, Random } from '../ports/clock.ts'
 import type { Journal, NewEntry } from '../ports/journal.ts'
-import type { Delivered, FlowDoor } from '../ports/listen.ts'
+import type { Delivered, FlowDoor, FlowExecutor } from '../ports/listen.ts'
 import type { RunStore } from '../ports/runs.ts'
 import type { Effects } from './context.ts'
 import { Gate } from './gate.ts'
-import { bodyOf, checkedInput } from './invoke.ts'
+import { checkedInput } from './invoke.ts'
 import { Lane } from './lane.ts'
 import { MessageTail } from './message-tail.ts'
 import { overloaded, Replies, type Waiter } from './replies.ts'
@@ -35,7 +34,7 @@ const RUN_KEEP_MS = 30 * 86_400_000
 const PRUNE_MAX = 5_000
 
 /** The flows of a hub: the door for messages, and the runs behind it. */
-export class Flows implements FlowDoor {
+export class Flows implements FlowDoor, FlowExecutor {
   readonly #options: FlowsOptions
   readonly #effects: Effects
   readonly #lanes = new Map<FlowName, Lane>()
@@ -126,13 +125,10 @@ export class Flows implements FlowDoor {
 
   async deliver(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<Delivered> {
     const lane = this.#open(flow)
+    const filter = filteredBy(lane.model, message)
+    if (filter !== null) return { kind: 'filtered', filter }
     if (lane.model.kind === 'reply') return { kind: 'replied', value: await lane.replies.call(message, signal) }
     return this.#accept(lane, message)
-  }
-
-  /** A caller's reply; for flows with an output only. HOT PATH. */
-  reply(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<NativeData> {
-    return this.#open(flow).replies.call(message, signal)
   }
 
   /** Starts a flow whatever its kind, as a run that can be looked at; resolves when its message is durable. */
@@ -180,13 +176,6 @@ export class Flows implements FlowDoor {
     return { kind: 'accepted', run: runIdOf(seq), duplicate: false }
   }
 
-  /** Checks a message as its flow would, without running it. */
-  async check(flow: FlowName, message: Message): Promise<void> {
-    const { model } = this.#open(flow)
-    const body = await bodyOf(this.#effects, model, message, () => new AbortController().signal)
-    await checkedInput(model, body, message.properties)
-  }
-
   model(flow: FlowName): FlowModel | undefined {
     return this.#lanes.get(flow)?.model
   }
@@ -195,6 +184,10 @@ export class Flows implements FlowDoor {
   async run(id: RunId): Promise<Run | null> {
     const [found] = await this.#options.runs.runs([id])
     return found ?? this.runner.unwritten(id)
+  }
+
+  watch(id: RunId, callback: (run: Run) => void): () => void {
+    return this.runner.watchers.watch(id, callback)
   }
 
   /** Callers and runs under way, and messages that wait, by flow. */
@@ -242,6 +235,22 @@ export class Flows implements FlowDoor {
     this.#state = 'stopping'
     this.#runner?.kill()
   }
+}
+
+/** The name of the first filter that does not want the message; null when all do. One that throws refuses it. */
+function filteredBy({ name, filters }: FlowModel, message: Message): string | null {
+  for (const [filter, passes] of filters) {
+    try {
+      if (!passes(message)) return filter
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new SyncError('flow.input-invalid', `the filter ${filter} of ${name} cannot read the message: ${reason}.`, {
+        place: { flow: name, filter },
+        cause: error,
+      })
+    }
+  }
+  return null
 }
 
 const notOpen = (state: 'new' | 'stopping'): SyncError =>

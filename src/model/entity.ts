@@ -110,6 +110,15 @@ export interface PartMapping {
   readonly fields: readonly FieldMapping[]
 }
 
+/** A field that is derived from where a record is, and written into one application (src/deliver/writeback.ts). */
+export interface Writeback {
+  /** Its place in the head; no field of an entity begins with `@`. */
+  readonly field: Path
+  readonly of:
+    | { readonly kind: 'id'; readonly app: AppId }
+    | { readonly kind: 'status'; readonly synced: string; readonly failed: string }
+}
+
 /** One entity in one application. */
 export interface BindingModel {
   readonly app: AppId
@@ -119,6 +128,8 @@ export interface BindingModel {
   readonly capabilities: Capabilities
   readonly fields: readonly FieldMapping[]
   readonly parts: readonly PartMapping[]
+  /** Fields derived for this application alone; each has a mapping among `fields`. */
+  readonly writebacks?: readonly Writeback[]
   /** Whether the hub may create records of this entity in this application. */
   readonly createHere: boolean
   /** Whether a record that appears in this application becomes a new canonical record when nothing matches it. */

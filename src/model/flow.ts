@@ -121,6 +121,8 @@ export interface FlowModel {
   readonly input: Check | null
   readonly properties: Check | null
   readonly output: Check | null
+  /** By name, what a message must be for the flow to want it. */
+  readonly filters: readonly (readonly [name: string, passes: (message: Message) => boolean])[]
   readonly orderKeyOf: ((message: Message) => string) | null
   /** With an order key: whether later runs of the key wait while one of them is parked. */
   readonly whenParked: 'hold' | 'go-on'

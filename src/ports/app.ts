@@ -12,6 +12,8 @@ export interface RawRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
   readonly remoteAddress: string
+  /** For a declared path with `:name` segments: what stood there. `path` is then the declared one. */
+  readonly params?: Readonly<Record<string, string>>
   /** The certificate that the sender proved to have, where the listener speaks TLS and asked for one. */
   readonly clientCertificate?: { readonly fingerprint256: string; readonly subject: string }
 }
@@ -33,6 +35,8 @@ export interface Listens {
 export interface Accepted {
   readonly changes: readonly Change[]
   readonly reply: RawReply
+  /** The sender waits until these applications (null: all others) have what it told, and is told their ids; after the time with what is known by then. */
+  readonly waits?: { readonly apps: readonly AppId[] | null; readonly timeoutMs: number }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { SyncError } from '../errors/index.ts'
-import type { Message } from '../model/flow.ts'
+import type { Message, Run } from '../model/flow.ts'
 import type { FlowName, RunId } from '../model/ids.ts'
 import type { NativeData } from '../model/value.ts'
 import type { RawReply, RawRequest } from './app.ts'
@@ -8,6 +8,8 @@ import type { RawReply, RawRequest } from './app.ts'
 export type Delivered =
   /** Durable; it runs afterwards. `run` is null for a duplicate, which was acknowledged before. */
   | { readonly kind: 'accepted'; readonly run: RunId | null; readonly duplicate: boolean }
+  /** A filter of the flow wants nothing of it: acknowledged, and nothing is done. */
+  | { readonly kind: 'filtered'; readonly filter: string }
   /** The flow's answer to a caller who waits. */
   | { readonly kind: 'replied'; readonly value: NativeData }
 
@@ -21,6 +23,16 @@ export interface FlowDoor {
   deliver(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<Delivered>
   /** The refusal that a message would get now because the flow is full; null when it may come. Cheap, so that it can be asked before a body is read. */
   refusal(flow: FlowName): SyncError | null
+}
+
+/** Where flows are started by name: this hub, or an agent that runs them next to its applications. */
+export interface FlowExecutor {
+  /** Resolves when the message is durable there. `run` is null for a duplicate. Rejects with SyncError. */
+  execute(flow: FlowName, message: Message): Promise<{ readonly run: RunId | null }>
+  /** null when there is no such run. */
+  run(id: RunId): Promise<Run | null>
+  /** Calls back with every state of a run from now on, until the returned function is called. */
+  watch(id: RunId, callback: (run: Run) => void): () => void
 }
 
 /** One path of the hub that a listener answers. `:name` segments match anything but a slash. */

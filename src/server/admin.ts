@@ -6,6 +6,7 @@ import { addDecisions } from './decisions.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
 import { addFeeds } from './feeds.ts'
+import { addFlowRoutes } from './flow-admin.ts'
 import { checkAccess } from './guard.ts'
 import type { HubContext } from './hub.ts'
 import { json } from './json.ts'
@@ -31,6 +32,7 @@ export function createAdmin(context: HubContext): Hono {
     c.text(await metricsText(context), 200, { 'content-type': 'text/plain; version=0.0.4' }),
   )
 
+  app.get('/openapi.json', (c) => c.redirect('/api/openapi.json', 307))
   app.use('/api/*', async (c, next) => {
     checkAccess(c.req.raw.headers, { token: context.adminToken, listening: context.listening })
     await next()
@@ -43,6 +45,7 @@ export function createAdmin(context: HubContext): Hono {
     const record = { entity: asEntityName(entity), app: asAppId(name), nativeId: asNativeId(nativeId) }
     return json(await explain(engine.store, record, engine.model))
   })
+  addFlowRoutes(app, context)
   app.get('/api/events', createEventStream(context))
   app.post('/api/lanes/:key/:app/release', async (c) => {
     const { key, app: name } = c.req.param()

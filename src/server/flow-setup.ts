@@ -12,16 +12,23 @@ import type { Connector } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { Journal } from '../ports/journal.ts'
 import type { MessageListener } from '../ports/listen.ts'
+import type { MessageLog } from '../ports/messages.ts'
 import type { RunStore } from '../ports/runs.ts'
 import { AppCalls } from './calls.ts'
+import { MessageRecorder, RecordedDoor } from './message-recorder.ts'
 import { problemReply } from './problem.ts'
 import type { Environment } from './secrets.ts'
 import { resolveListen } from './secrets.ts'
 
 export const runsPath = (dataDir: string): string => join(dataDir, 'flows.db')
 
+export const messagesPath = (dataDir: string): string => join(dataDir, 'messages.db')
+
 export interface FlowSetup {
   readonly flows: Flows
+  /** The flows' door, with a record of what goes through it. */
+  readonly door: RecordedDoor
+  readonly recorder: MessageRecorder
   readonly listeners: readonly MessageListener[]
 }
 
@@ -32,11 +39,12 @@ export function createFlows(options: {
   readonly connectors: ReadonlyMap<AppId, Connector>
   readonly journal: Journal
   readonly runs: RunStore
+  readonly messages: MessageLog
   readonly env: Environment
   readonly clock: Clock
   readonly log: Log
 }): FlowSetup {
-  const { definition, engine, connectors, journal, runs, env, clock, log } = options
+  const { definition, engine, connectors, journal, runs, messages, env, clock, log } = options
   const calls = new AppCalls(connectors)
   const fetching = new Fetching(async ({ app, object }, id, signal) => {
     const image = await calls.read(app, object, id, signal)
@@ -65,7 +73,17 @@ export function createFlows(options: {
       (error, path, write) => problemReply(error, path, undefined, write),
     ),
   )
-  return { flows, listeners }
+  const recorder = new MessageRecorder(messages, clock, log)
+  const door = new RecordedDoor(flows, recorder, (flow) => flows.model(flow), clock)
+  return { flows, door, recorder, listeners }
+}
+
+/** What is found out about a message after it has come goes into its record: verdicts of the fold, states of runs. */
+export function followVerdicts(engine: Engine, { flows, recorder }: FlowSetup): void {
+  engine.subscribe((events) => {
+    for (const { seq, atMs, verdict, text } of events) recorder.later(seq, { atMs, verdict, text })
+  })
+  flows.runner.watchers.subscribe((runs) => recorder.runs(runs))
 }
 
 /** An image that a flow hands to the fold is a notification like any other. */

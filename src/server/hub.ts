@@ -4,17 +4,21 @@ import { SyncError } from '../errors/index.ts'
 import type { Flows } from '../flow/flows.ts'
 import { systemClock, systemRandom } from '../lib/system-clock.ts'
 import { type AppId, asJournalPosition } from '../model/ids.ts'
-import type { Accepted, Connector, RawReply } from '../ports/app.ts'
+import type { Accepted, Connector, RawReply, RawRequest } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { Journal } from '../ports/journal.ts'
-import { SqliteRunStore } from '../stores/sqlite/index.ts'
+import type { FlowExecutor } from '../ports/listen.ts'
+import { SqliteMessageLog, SqliteRunStore } from '../stores/sqlite/index.ts'
 import { createAdmin } from './admin.ts'
+import { replyAfterDelivery } from './after-delivery.ts'
 import { BackfillJob } from './backfilling.ts'
 import { connectorsOf } from './connectors.ts'
-import { createFlows, type FlowSetup, runsPath } from './flow-setup.ts'
+import { createFlows, type FlowSetup, followVerdicts, messagesPath, runsPath } from './flow-setup.ts'
 import { removeHubFile, writeHubFile } from './hub-file.ts'
 import { createListener, type Listener } from './listener.ts'
 import { withoutSecrets } from './log.ts'
+import { recordNotification, recordRefusal } from './message-notes.ts'
+import type { MessageRecorder, RecordedDoor } from './message-recorder.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
 import { type Environment, resolveApp, resolveListen } from './secrets.ts'
 import { openStorage, type Storage } from './storage.ts'
@@ -38,6 +42,11 @@ export interface HubContext {
   readonly engine: Engine
   readonly connectors: ReadonlyMap<AppId, Connector>
   readonly flows: Flows
+  /** The flows' door, with a record of what goes through it. */
+  readonly door: RecordedDoor
+  readonly recorder: MessageRecorder
+  /** Agents that run flows, by name; they come and go. */
+  readonly executors: ReadonlyMap<string, FlowExecutor>
   readonly clock: Clock
   readonly log: Log
   readonly adminToken: string | undefined
@@ -112,6 +121,7 @@ class Hub implements RunningHub {
   readonly #timers = new Set<{ cancel(): void }>()
   readonly #failed = Promise.withResolvers<SyncError>()
   #engine: Engine | null = null
+  readonly #executors = new Map<string, FlowExecutor>()
   #flows: FlowSetup | null = null
   #listener: Listener | null = null
   #address: { readonly host: string; readonly port: number } = { host: '', port: 0 }
@@ -183,6 +193,7 @@ class Hub implements RunningHub {
       connectors: this.#connectors,
       journal: this.#journal,
       runs: new SqliteRunStore({ path: runsPath(dataDir) }),
+      messages: new SqliteMessageLog({ path: messagesPath(dataDir) }),
       env: this.#options.env,
       clock,
       log: this.#log,
@@ -199,7 +210,9 @@ class Hub implements RunningHub {
     await backfill.takeUp()
     await this.#engine.start()
     await this.#flows.flows.start()
-    for (const listener of this.#flows.listeners) await listener.start(this.#flows.flows)
+    await this.#flows.recorder.open()
+    followVerdicts(this.#engine, this.#flows)
+    for (const listener of this.#flows.listeners) await listener.start(this.#flows.door)
     this.#isReady = true
     this.#hasFile = true
     writeHubFile(dataDir, { url: this.url, pid: process.pid, startedAtMs })
@@ -210,7 +223,7 @@ class Hub implements RunningHub {
 
   async #listen(
     engine: Engine,
-    { flows, listeners }: FlowSetup,
+    { flows, listeners, door, recorder }: FlowSetup,
     promises: readonly ObjectPromises[],
     startedAtMs: number,
     backfill: BackfillJob,
@@ -222,6 +235,9 @@ class Hub implements RunningHub {
       engine,
       connectors: this.#connectors,
       flows,
+      door,
+      recorder,
+      executors: this.#executors,
       clock,
       log: this.#log,
       adminToken: this.#adminToken,
@@ -234,9 +250,10 @@ class Hub implements RunningHub {
     this.#listener = createListener({
       sources: [...this.#connectors.values()].map((connector) => connector.source),
       doors: listeners.flatMap((listener) => listener.routes),
-      flows,
+      flows: door,
+      onRefused: (error, request, owner) => recordRefusal(recorder, clock, error, request, owner),
       admin: (request) => admin.fetch(request),
-      onAccept: (app, accepted) => this.#accept(engine, app, accepted),
+      onAccept: (app, accepted, request) => this.#accept(engine, app, accepted, request),
       limits: {
         bodyBytesMax: definition.limits.bodyBytesMax,
         headersTimeoutMs: HEADERS_TIMEOUT_MS,
@@ -252,14 +269,18 @@ class Hub implements RunningHub {
     }
   }
 
-  async #accept(engine: Engine, app: AppId, { changes, reply }: Accepted): Promise<RawReply> {
+  async #accept(engine: Engine, app: AppId, accepted: Accepted, request: RawRequest): Promise<RawReply> {
+    const { changes, reply } = accepted
     if (!this.#isReady && !this.#aborted.signal.aborted) {
       throw new SyncError('intake.overloaded', 'the hub is starting; send this again in a moment', {
         retryAfterMs: 1_000,
       })
     }
-    if (changes.length > 0) await engine.accept(app, changes)
-    return reply
+    const atMs = this.#options.clock.nowMs()
+    const seqs = changes.length > 0 ? await engine.accept(app, changes) : []
+    recordNotification(this.#flows?.recorder, atMs, app, changes, seqs, request)
+    if (accepted.waits === undefined || changes.length === 0) return reply
+    return replyAfterDelivery(engine, this.#options.clock, this.#aborted.signal, accepted, seqs)
   }
 
   /** Said once at every start: what is not promised is never a surprise. */
@@ -298,6 +319,7 @@ class Hub implements RunningHub {
 
   #dropOldEntries(): void {
     const beforeMs = this.#options.clock.nowMs() - JOURNAL_KEEP_MS
+    this.#flows?.recorder.prune().catch(() => undefined)
     const through = asJournalPosition(Math.min(this.engine.cursor, this.flows.settled()))
     this.flows
       .prune()
@@ -323,6 +345,7 @@ class Hub implements RunningHub {
     for (const listener of this.#flows?.listeners ?? []) await listener.close()
     await this.#listener?.close()
     await this.#flows?.flows.stop(FLOWS_DRAIN_MS)
+    await this.#flows?.recorder.close()
     await this.#engine?.stop(DRAIN_MS)
     this.#engine?.kill()
     for (const { source, target } of this.#connectors.values()) {

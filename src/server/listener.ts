@@ -8,7 +8,7 @@ import type { Clock, Log } from '../ports/clock.ts'
 import type { FlowDoor, ListenRoute } from '../ports/listen.ts'
 import { declaredTooLong, inflated, readBody } from './body.ts'
 import { problemReply, refusalWriters, unknownPath } from './problem.ts'
-import { type Handler, type Params, type Route, Routes } from './routes.ts'
+import { type Handler, NO_PARAMS, type Params, type Route, Routes } from './routes.ts'
 
 export interface ListenerLimits {
   readonly bodyBytesMax: number
@@ -27,9 +27,17 @@ export interface ListenerOptions {
   readonly admin?: (request: Request) => Response | Promise<Response>
   /** Makes the changes durable and gives what to answer. Rejects with a SyncError (handling retry) when it cannot; then nothing was acknowledged. */
   readonly onAccept: (app: AppId, accepted: Accepted, request: RawRequest) => Promise<RawReply>
+  /** A request to a known path that was not taken. */
+  readonly onRefused?: (error: SyncError, request: RefusedRequest, owner: string) => void
   readonly limits: ListenerLimits
   readonly log: Log
   readonly clock: Clock
+}
+
+/** What is known of a request that was refused. */
+export interface RefusedRequest {
+  readonly method: string
+  readonly path: string
 }
 
 /** The hub's HTTP front. */
@@ -126,16 +134,17 @@ class HttpListener implements Listener {
     return this.close()
   }
 
-  #webhook(source: Source, { refusals }: Listens): Handler {
+  #webhook(source: Source, { path, refusals }: Listens): Handler {
     return {
       owner: source.app,
       refuses: () => null,
-      answer: async (request) => {
+      answer: async (asked, params) => {
+        const request = params === NO_PARAMS ? asked : { ...asked, path: path, params }
         const accepted = source.accept(request, this.#options.clock.nowMs())
         return this.#options.onAccept(source.app, accepted, request)
       },
-      refusal: (error, { path, headers }) =>
-        problemReply(error, path, undefined, refusalWriters[refusals ?? 'problem+json'], headers),
+      refusal: (error, { path: at, headers }) =>
+        problemReply(error, at, undefined, refusalWriters[refusals ?? 'problem+json'], headers),
     }
   }
 
@@ -253,6 +262,8 @@ class HttpListener implements Listener {
     const known = SyncError.from(error)
     this.#refusals.add(known, path)
     if (response.destroyed || response.headersSent) return
+    if (handler !== null && !isKeptByDoor(known))
+      this.#options.onRefused?.(known, { method: request.method ?? '', path }, handler.owner)
     const headers = request.headers as Readonly<Record<string, string>>
     const reply = handler === null ? problemReply(known, path) : handler.refusal(known, { path, headers })
     if (request.complete || isBodyless(request)) this.#send(response, reply)
@@ -317,6 +328,9 @@ interface Asked {
   readonly params: Params
   readonly handler: Handler
 }
+
+/** The flows' door keeps a record of its own refusals, with what was sent. */
+const isKeptByDoor = ({ code }: SyncError): boolean => code.startsWith('flow.') && code !== 'flow.overloaded'
 
 const ignore = (): void => {}
 

@@ -29,7 +29,8 @@ interface Pattern {
   readonly segments: readonly string[]
 }
 
-const NO_PARAMS: Params = {}
+/** Of every exact path: the very same object. */
+export const NO_PARAMS: Params = {}
 
 /** The paths of the hub: exact ones by one look-up, those with `:name` segments after them, in the order in which they were declared. */
 export class Routes {

@@ -16,6 +16,29 @@ export type PlaceOptions = string | HttpPlace
 /** A parameter of the query of the URL that the sender calls. */
 export const query = (name: string): HttpPlace => ({ in: 'query', name })
 
+/** A `:name` segment of the path that the sender calls. */
+export const param = (name: string): HttpPlace => ({ in: 'path', name })
+
+/** The notification is answered when these applications (all others, unless given) have what it told: with their ids and states, or after the time with 202 and a request id. */
+export function afterDelivery(options: { readonly apps?: readonly string[]; readonly timeoutMs?: number } = {}): {
+  readonly apps: readonly string[] | null
+  readonly timeoutMs: number
+} {
+  checkKeys('afterDelivery()', options, ['apps', 'timeoutMs'])
+  const { apps = null, timeoutMs = DELIVERY_MS } = options
+  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > DELIVERY_MAX_MS)
+    refuse(
+      'afterDelivery().timeoutMs',
+      `${String(timeoutMs)} is not from 1 to ${DELIVERY_MAX_MS}`,
+      'Give milliseconds.',
+    )
+  return { apps, timeoutMs }
+}
+
+/** Senders give up after 15 to 30 s. */
+const DELIVERY_MS = 10_000
+const DELIVERY_MAX_MS = 25_000
+
 const placeOf = (given: PlaceOptions): HttpPlace => (typeof given === 'string' ? { in: 'body', path: given } : given)
 
 export interface WebhookOptions {
@@ -29,6 +52,10 @@ export interface WebhookOptions {
   readonly deliveryId?: PlaceOptions
   /** How a deletion is told: the place, and what stands there then (a text, several, or true). */
   readonly deleted?: { readonly at: PlaceOptions; readonly equals: string | boolean | readonly (string | boolean)[] }
+  /** Where the id of the record stands, when the notification holds nothing else: `query('id')`, `param('id')`, `header('X-Id')`, or a name in the body. Implies `idOnly`. */
+  readonly id?: PlaceOptions
+  /** `afterDelivery({ ... })`: the sender waits for the delivery. Without it, it is acknowledged as soon as the notification is durable. */
+  readonly reply?: ReturnType<typeof afterDelivery>
   /** Status of the acknowledgement, which is sent once the notification is durable. */
   readonly ackStatus?: 200 | 202 | 204
   /** How the body is written: `xml({ ... })`, `soap({ ... })`, `form()`, `multipart()`, `csv()`, `text()`; JSON unless given. */
@@ -61,6 +88,8 @@ const WEBHOOK_KEYS = [
   'expect',
   'ignore',
   'challenge',
+  'id',
+  'reply',
 ] as const satisfies readonly (keyof WebhookOptions)[]
 
 /** A path of the hub on which the application tells of changes. */
@@ -70,6 +99,7 @@ export function webhook(path: string, options: WebhookOptions): HttpWebhook {
     refuse(where, 'this is not a path', "Give one such as '/hooks/customers'.")
   checkKeys(where, options, WEBHOOK_KEYS)
   const { verify, record, idOnly, deliveryId, deleted, ackStatus, format, list, expect, ignore, challenge } = options
+  const { id, reply } = options
   if (!isPlainObject(verify))
     refuse(where, 'it does not say how the sender proves who it is', 'Give verify: hmac({ ... }), or unverified().')
   if (deleted !== undefined) checkKeys(`${where}.deleted`, deleted, ['at', 'equals'])
@@ -87,7 +117,7 @@ export function webhook(path: string, options: WebhookOptions): HttpWebhook {
     path,
     verify,
     record: record ?? '',
-    idOnly: idOnly ?? false,
+    idOnly: idOnly ?? id !== undefined,
     deliveryId: deliveryId === undefined ? null : placeOf(deliveryId),
     deleted:
       deleted === undefined
@@ -96,6 +126,8 @@ export function webhook(path: string, options: WebhookOptions): HttpWebhook {
     ackStatus: ackStatus ?? 202,
     ...(format === undefined ? {} : { format }),
     ...(list === undefined ? {} : { list }),
+    ...(id === undefined ? {} : { id: placeOf(id) }),
+    ...(reply === undefined ? {} : { reply }),
     ...(expect === undefined ? {} : { expect: expect.map(({ at, equals }) => ({ place: placeOf(at), equals })) }),
     ...(ignore === undefined ? {} : { ignore: ignore.map(ruleOf) }),
     ...(challenge === undefined

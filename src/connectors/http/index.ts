@@ -39,7 +39,16 @@ export {
   queryKey,
   unverified,
 } from './config-verify.ts'
-export { header, type PlaceOptions, query, type RuleOptions, type WebhookOptions, webhook } from './config-webhook.ts'
+export {
+  afterDelivery,
+  header,
+  type PlaceOptions,
+  param,
+  query,
+  type RuleOptions,
+  type WebhookOptions,
+  webhook,
+} from './config-webhook.ts'
 export { createHttpConnector } from './connector.ts'
 export { createHttpListener } from './listen.ts'
 export type {

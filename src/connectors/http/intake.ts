@@ -63,6 +63,11 @@ export function createIntake(
   const factsOf = createFactsReader(resource)
   const deliveryAt = webhook.deliveryId === null ? null : compilePlace(webhook.deliveryId, listAt !== null)
   const deletedAt = webhook.deleted === null ? null : compilePlace(webhook.deleted.place, listAt !== null)
+  const idAt = webhook.id === undefined ? null : compilePlace(webhook.id)
+  const waits =
+    webhook.reply === undefined
+      ? {}
+      : { waits: { apps: webhook.reply.apps as readonly AppId[] | null, timeoutMs: webhook.reply.timeoutMs } }
   const gate = createGate(webhook)
   const replyTo = createReply(webhook, format)
 
@@ -88,11 +93,18 @@ export function createIntake(
     // A deletion often says nothing but the id, which then stands in the envelope.
     const around = listAt === null ? body : (element as NativeData)
     const record = isRecord(found) ? found : isDeleted && found == null && isRecord(around) ? around : undefined
-    const id = record === undefined ? (webhook.idOnly ? found : undefined) : idOf(record)
+    const id =
+      idAt !== null
+        ? idAt(request, body, element).value
+        : record === undefined
+          ? webhook.idOnly
+            ? found
+            : undefined
+          : idOf(record)
     const nativeId = idText(id, resource.idType)
     if (nativeId === undefined) {
       throw refused(
-        record === undefined && !webhook.idOnly
+        record === undefined && !webhook.idOnly && idAt === null
           ? `there is no object at \`${webhook.record}\`${where}`
           : `the id \`${resource.id}\`${where} is missing or is not ${resource.idType === 'number' ? 'an integer' : 'a text or number of 1 to 512 characters'}`,
       )
@@ -143,13 +155,17 @@ export function createIntake(
     verify(request, nowMs)
     const asked = gate.questionIn(request)
     if (asked !== undefined) return { changes: [], reply: asked }
-    const body = format.decode(request.body, request.headers, FORMAT_LIMITS).data
+    // One that names its record in the URL or a header needs no body.
+    const body =
+      idAt !== null && request.body.length === 0
+        ? null
+        : format.decode(request.body, request.headers, FORMAT_LIMITS).data
     const answer = gate.answerTo(request, body)
     if (answer === 'ignored') return { changes: [], reply: replyTo(request) }
     if (answer !== undefined) return { changes: [], reply: answer }
     const found = listAt === null ? recordAt(body) : listAt(body)
     const changes = Array.isArray(found) ? changesOf(request, body, found) : [changeOf(request, body, found, 0, false)]
-    return { changes, reply: replyTo(request) }
+    return { changes, reply: replyTo(request), ...waits }
   }
 }
 

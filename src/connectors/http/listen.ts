@@ -83,8 +83,12 @@ function route(flow: FlowName, options: HttpListenOptions, writeRefusal: WriteRe
   }
 }
 
-const saidOf = (delivered: Delivered & { readonly kind: 'accepted' }): NativeData =>
-  delivered.duplicate ? { duplicate: true } : { run: delivered.run }
+const saidOf = (delivered: Exclude<Delivered, { readonly kind: 'replied' }>): NativeData =>
+  delivered.kind === 'filtered'
+    ? { filtered: delivered.filter }
+    : delivered.duplicate
+      ? { duplicate: true }
+      : { run: delivered.run }
 
 const replyOf = (
   status: number,

@@ -88,6 +88,7 @@ export type HttpPlace =
   | { readonly in: 'body'; readonly path: string }
   | { readonly in: 'header'; readonly name: string }
   | { readonly in: 'query'; readonly name: string }
+  | { readonly in: 'path'; readonly name: string }
 
 export interface HttpWebhook {
   /** Path on the hub, exact. */
@@ -101,6 +102,10 @@ export interface HttpWebhook {
   readonly list?: string
   /** The body names the record and nothing else is trusted: it is read from the application (a lightweight message). */
   readonly idOnly: boolean
+  /** Where the id of the record stands, for a notification that holds nothing else; in the record unless given. */
+  readonly id?: HttpPlace
+  /** The sender waits for the delivery, and is told the ids in the other applications. */
+  readonly reply?: { readonly apps: readonly string[] | null; readonly timeoutMs: number }
   /** The sender's id of a delivery, for duplicates; null when it has none. */
   readonly deliveryId: HttpPlace | null
   /** How a deletion is told: the place and the text (or true) it then has; null when this webhook never tells one. */

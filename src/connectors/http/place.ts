@@ -40,6 +40,7 @@ export function compilePlace(
   if (place.in === 'query') {
     return (request) => ({ value: new URLSearchParams(request.query).get(place.name) ?? undefined, fromEnvelope: true })
   }
+  if (place.in === 'path') return (request) => ({ value: request.params?.[place.name], fromEnvelope: true })
   const read = compilePath(place.path)
   return (_request, body, element) => {
     const own = isElementFirst && element !== body ? read(element) : undefined

@@ -1,6 +1,7 @@
 export type { StoreReader } from '../../ports/store.ts'
 export type { OpenDriver, SqliteDriver, SqliteStatement, SqlValue } from './driver.ts'
 export { SqliteJournal, type SqliteJournalOptions } from './journal.ts'
+export { SqliteMessageLog } from './messages.ts'
 export { openSqliteReader } from './reader.ts'
 export { SqliteRunStore, type SqliteRunStoreOptions } from './runs.ts'
 export { markRestored, migrateSqlite, SqliteStore, type SqliteStoreOptions } from './store.ts'

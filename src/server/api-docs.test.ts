@@ -1,0 +1,142 @@
+import { createRequire } from 'node:module'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import {
+  afterDelivery,
+  basic,
+  bearer,
+  get,
+  header,
+  hmac,
+  http,
+  json,
+  param,
+  post,
+  unverified,
+  webhook,
+  xml,
+} from '../connectors/http/index.ts'
+import { defineHub, entity, flow, key, sync } from '../index.ts'
+import { asyncApiOf, openApiOf } from './api-docs.ts'
+
+/** Both documents, judged by the validators that their makers' tools use. */
+const require = createRequire(import.meta.url)
+const isThere = (specifier: string): boolean => {
+  try {
+    require.resolve(specifier)
+    return true
+  } catch {
+    return false
+  }
+}
+/** They come with `npm ci`; a checkout that has not run it since they were added skips, and CI counts that as a failure. */
+const withValidators = test.skipIf(!isThere('@seriousme/openapi-schema-validator') || !isThere('@asyncapi/specs'))
+const info = { title: 'A hub', version: '1.0.0', url: 'http://127.0.0.1:4800' }
+
+function definition(): ReturnType<typeof defineHub> {
+  const shop = http({ baseUrl: 'http://shop.test' })
+  const store = http({ baseUrl: 'http://store.test' })
+  const thing = entity('thing', { schema: z.object({ name: z.string() }), match: key('name') })
+  const fields = { name: 'name' } as const
+  const things = sync(thing, {
+    shop: shop.resource('/things', {
+      id: 'id',
+      fields,
+      notify: webhook('/hooks/:id', {
+        verify: hmac({ header: 'x-sig', secret: 's' }),
+        id: param('id'),
+        reply: afterDelivery(),
+      }),
+    }),
+    store: store.resource('/items', { id: 'id', fields, notify: webhook('/hooks/items', { verify: unverified() }) }),
+  })
+  const ask = flow('ask', {
+    listen: [
+      post('/ask/:country', {
+        verify: bearer('t'),
+        format: [json(), xml({ root: 'ask' })],
+        properties: { tenant: header('x-tenant') },
+      }),
+      get('/ask/:country', { verify: basic('u', 'p') }),
+    ],
+    input: z.object({ zip: z.string().regex(/^\d+$/), at: z.string().transform((text) => new Date(text)) }),
+    properties: z.object({ country: z.enum(['de', 'fr']), tenant: z.string(), limit: z.coerce.number().optional() }),
+    output: z.object({ ok: z.boolean(), tags: z.array(z.string()).optional() }),
+    run: () => ({ ok: true }),
+  })
+  const take = flow('take', {
+    listen: post('/take', { verify: hmac({ header: 'x-other', secret: 's' }), ackStatus: 204 }),
+    run: () => null,
+  })
+  const inner = flow('inner', { run: () => null })
+  return defineHub({ apps: { shop, store }, sync: [things], flows: [ask, take, inner] })
+}
+
+describe('documents made from the config', () => {
+  withValidators('OpenAPI 3.1: every door with its schemas, proofs and refusals, valid', async () => {
+    const document = openApiOf(definition(), info) as {
+      paths: Record<
+        string,
+        Record<
+          string,
+          { parameters: { name: string; in: string }[]; security?: object[]; responses: Record<string, object> }
+        >
+      >
+      components: { securitySchemes: Record<string, object> }
+    }
+    const specifier = '@seriousme/openapi-schema-validator'
+    const { Validator } = (await import(specifier)) as {
+      Validator: new () => { validate(given: object): Promise<{ valid: boolean; errors?: unknown }>; version: string }
+    }
+    const validator = new Validator()
+    const found = await validator.validate(JSON.parse(JSON.stringify(document)) as object)
+    expect(found).toMatchObject({ valid: true })
+    expect(validator.version).toBe('3.1')
+    expect(Object.keys(document.paths).slice(0, 4)).toEqual(['/ask/{country}', '/take', '/hooks/{id}', '/hooks/items'])
+    const ask = document.paths['/ask/{country}']
+    expect(ask?.post?.parameters.map((one) => `${one.in} ${one.name}`)).toEqual([
+      'path country',
+      'header x-tenant',
+      'query limit',
+    ])
+    expect(Object.keys(ask?.post?.responses ?? {})).toEqual([
+      '200',
+      '400',
+      '401',
+      '413',
+      '415',
+      '422',
+      '500',
+      '503',
+      '504',
+    ])
+    expect(Object.keys(document.components.securitySchemes)).toEqual(['admin', 'bearer', 'basic', 'hmac', 'hmac-2'])
+    expect(document.paths['/hooks/items']?.post?.security).toBeUndefined()
+    // The validator can say no.
+    const broken = { ...document, paths: { '/x': { post: { responses: { '200': { oops: 1 } } } } } }
+    expect((await new Validator().validate(JSON.parse(JSON.stringify(broken)) as object)).valid).toBe(false)
+  })
+
+  withValidators('AsyncAPI 3: every message with its channel and reply, valid', async () => {
+    const document = JSON.parse(JSON.stringify(asyncApiOf(definition(), info))) as {
+      operations: Record<string, { reply?: object }>
+    }
+    const Ajv = (await import('ajv' as string)) as { default: { default?: unknown } }
+    const Made = (Ajv.default.default ?? Ajv.default) as new (
+      options: object,
+    ) => { compile(schema: object): ((data: unknown) => boolean) & { errors?: unknown } }
+    const schema = require('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object
+    const validate = new Made({ strict: false, validateFormats: false }).compile(schema)
+    const isValid = validate(document)
+    expect(validate.errors ?? null).toBeNull()
+    expect(isValid).toBe(true)
+    expect(
+      Object.entries(document.operations).map(([name, operation]) => [name, operation.reply !== undefined]),
+    ).toEqual([
+      ['http.POST._ask_country', true],
+      ['http.GET._ask_country', true],
+      ['http.POST._take', false],
+    ])
+    expect(validate({ ...document, channels: { x: { address: 7 } } })).toBe(false)
+  })
+})
