@@ -133,6 +133,9 @@ function isTestCode(path: string): boolean {
   )
 }
 
+/** What connectors to databases share: too much for single files beside their folders. An outer half uses the outer half. */
+const SHARED = ['src/connectors/tables', 'src/connectors/change-table', 'src/connectors/polling']
+
 const layerOf = (path: string): Layer | undefined => LAYERS.find((layer) => layer.holds(path))
 const files = projectFiles()
 const sources = files.filter((path) => path.startsWith('src/') && path.endsWith('.ts'))
@@ -155,9 +158,13 @@ describe('import rules', () => {
     expect(from('src/connectors/http/target.ts', 'src/config/mapping.ts')).toHaveLength(1)
     expect(from('src/connectors/http/target.ts', 'src/engine/engine.ts')).toHaveLength(1)
     expect(from('src/config/app.ts', 'src/connectors/http/options.ts')).toHaveLength(1)
+    expect(from('src/connectors/sqlite/target.ts', 'src/connectors/http/target.ts')).toHaveLength(1)
+    expect(from('src/connectors/sqlite/source.ts', 'src/connectors/tables/config.ts')).toHaveLength(1)
     expect(from('src/engine/engine.ts', 'src/testing/index.ts', true)).toHaveLength(1)
     expect(from('src/config/app.ts', 'src/connectors/http/options.ts', true)).toEqual([])
     expect(from('src/connectors/http/config.ts', 'src/config/mapping.ts')).toEqual([])
+    expect(from('src/connectors/sqlite/config.ts', 'src/connectors/tables/config.ts')).toEqual([])
+    expect(from('src/connectors/sqlite/connector.ts', 'src/connectors/change-table/app.ts')).toEqual([])
     expect(from('src/stores/sqlite/journal.ts', 'src/stores/input-place.ts')).toEqual([])
     expect(from('src/engine/decide.ts', 'src/merge/fold.ts')).toEqual([])
   })
@@ -191,6 +198,9 @@ function broken({ from, to, typeOnly }: Import): string[] {
   if (same || here.may.includes(there.name)) return []
   // What the adapters of one kind share stands beside their folders.
   if (here.name === there.name && folderOf(to) === `src/${here.name}`) return []
+  if (SHARED.includes(folderOf(to)) && here.name.startsWith('connector') && there.name.startsWith('connector')) {
+    if (here.name === there.name || there.name === 'connectors') return []
+  }
   // The two halves of one connector are one folder; only the outer half may look at the config.
   if (here.name.startsWith('connector') && folderOf(from) === folderOf(to) && there.name === 'connectors') return []
   if (typeOnly && here.types?.includes(there.name)) return []

@@ -9,6 +9,8 @@ const PUBLIC: Readonly<Record<string, string>> = {
   './connectors/http':
     'afterDelivery allOf apiKey basic bearer createHttpConnector createHttpListener csv del etag form fromAddresses get github header hmac http httpCapabilities hubspot json multipart mutualTls param patch poll post put query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',
   './connectors/postgres': 'createPostgresConnector postgres postgresCapabilities',
+  './connectors/mariadb': 'createMariadbConnector mariadb mariadbCapabilities polling',
+  './connectors/sqlite': 'SQLITE_CAPABILITIES createSqliteConnector sqlite',
   './stores/sqlite':
     'SqliteJournal SqliteMessageLog SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',

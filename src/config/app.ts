@@ -1,5 +1,7 @@
 import type { HttpAppOptions } from '../connectors/http/options.ts'
+import type { MariadbAppOptions } from '../connectors/mariadb/options.ts'
 import type { PostgresAppOptions } from '../connectors/postgres/options.ts'
+import type { SqliteAppOptions } from '../connectors/sqlite/options.ts'
 import type { Capabilities } from '../model/capabilities.ts'
 import type { AppId, ObjectId } from '../model/ids.ts'
 import type { MappingOptions } from './mapping.ts'
@@ -8,6 +10,8 @@ import type { MappingOptions } from './mapping.ts'
 export type AppDefinition =
   | { readonly kind: 'http'; readonly options: HttpAppOptions }
   | { readonly kind: 'postgres'; readonly options: PostgresAppOptions }
+  | { readonly kind: 'mariadb'; readonly options: MariadbAppOptions }
+  | { readonly kind: 'sqlite'; readonly options: SqliteAppOptions }
 
 /** Bounds of the hub. Each has a default that suits one process on a small machine. */
 export interface HubLimits {

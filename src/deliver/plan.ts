@@ -181,7 +181,7 @@ function start(
       ? withWholeParts(binding, native, afterPatch(binding, kind === 'create' ? {} : held.image, native))
       : native,
     baseImage:
-      kind === 'delete' && binding.capabilities.conditionOn === 'patch'
+      kind === 'delete' && (binding.capabilities.conditionOn ?? 'record') !== 'record'
         ? held.image
         : baseOf(binding, held.image, native),
     baseToken: lane.token,

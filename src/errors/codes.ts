@@ -380,6 +380,18 @@ export const ERROR_CODES = {
     manual:
       "A table was truncated. The log names no records then, so nothing can be deleted elsewhere record by record. Set `truncate: 'ignore'` in the config to go past it; the records stay in the other applications until they are deleted there.",
   },
+  'database.change-table': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The change table in an application was made by another version of Latchwork. Use that version, or give the application another `prefix`, which begins a change table of its own.',
+  },
+  'source.log-purged': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The server does not have the part of its log any more that this hub has not read yet: the hub was away longer than the log is kept (`binlog_expire_logs_seconds`). Changes in between cannot be read. Run `latchwork feed reset <app>`: the tables are read again from the beginning and compared, then the log goes on. Keep the log for longer.',
+  },
   'source.read-failed': {
     handling: 'retry',
     status: 502,

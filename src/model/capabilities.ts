@@ -11,9 +11,10 @@ export interface Capabilities {
   readonly condition: 'C2' | 'C0'
   /**
    * What a C2 condition looks at. record (also when absent): the record's version, so that a write which was taken has overwritten nothing unseen. patch: only the old values of the
-   * fields (and whole parts) that the write changes, so that an unseen edit of other fields may stand beside it; such a target is told `baseValues`.
+   * fields (and whole parts) that the write changes, so that an unseen edit of other fields may stand beside it; such a target is told `baseValues`. values: the old values of all mapped
+   * fields, which are `full` with `baseValues` in place of what is written; as strict as a version.
    */
-  readonly conditionOn?: 'record' | 'patch'
+  readonly conditionOn?: 'record' | 'patch' | 'values'
   /** Create: K2 idempotency key or unique stored correlation id; K1 searchable correlation id; K0 none. */
   readonly create: 'K2' | 'K1' | 'K0'
   /** M2 per operation, in the same transaction; M1 "a write of this client"; Mr a field in the row; M0 none. */

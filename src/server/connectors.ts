@@ -1,6 +1,8 @@
 import type { AppDefinition } from '../config/app.ts'
 import { createHttpConnector } from '../connectors/http/index.ts'
+import { createMariadbConnector } from '../connectors/mariadb/index.ts'
 import { createPostgresConnector } from '../connectors/postgres/index.ts'
+import { createSqliteConnector } from '../connectors/sqlite/index.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Connector } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
@@ -26,5 +28,9 @@ function connectorOf(definition: AppDefinition, deps: ConnectorDeps): Connector 
       return createHttpConnector(definition.options, deps)
     case 'postgres':
       return createPostgresConnector(definition.options, deps)
+    case 'mariadb':
+      return createMariadbConnector(definition.options, deps)
+    case 'sqlite':
+      return createSqliteConnector(definition.options, deps)
   }
 }

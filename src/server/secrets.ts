@@ -38,6 +38,10 @@ function resolved(definition: AppDefinition, plain: Resolve, secret: Resolve): A
     // The url holds the password.
     case 'postgres':
       return { kind: 'postgres', options: { ...definition.options, url: secret(definition.options.url) } }
+    case 'mariadb':
+      return { kind: 'mariadb', options: { ...definition.options, url: secret(definition.options.url) } }
+    case 'sqlite':
+      return { kind: 'sqlite', options: { ...definition.options, file: plain(definition.options.file) } }
   }
 }
 

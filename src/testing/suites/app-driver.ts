@@ -56,6 +56,8 @@ export interface AppDriver {
   readonly faults: readonly AppFault[]
   /** A push's body is signed, so that a changed byte is found out. */
   readonly signsBody: boolean
+  /** The application sends requests; unless said, where its letter is F2 or F0. A database tells of every change and never does. */
+  readonly pushes?: boolean
   /** The source has feeds that are read by cursor. */
   readonly hasFeed: boolean
   /** A fresh, empty far system. */

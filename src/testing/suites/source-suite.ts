@@ -18,7 +18,7 @@ export function sourceSuite(runner: SuiteRunner, name: string, driver: AppDriver
   const { capabilities } = driver
   const check = (title: string, reason: string | null | false, body: (app: AppUnderTest) => Promise<void>): void =>
     guarantee(runner, driver, title, reason, body)
-  const pushes = capabilities.feed === 'F2' || capabilities.feed === 'F0'
+  const pushes = driver.pushes ?? (capabilities.feed === 'F2' || capabilities.feed === 'F0')
   const noPush = pushes ? null : 'the application does not push'
   const noFeed = driver.hasFeed ? null : 'the application has no feed to be read by cursor'
   const noRead = capabilities.read === 'R0' ? 'the application cannot be read' : null

@@ -95,14 +95,14 @@ export function targetSuite(runner: SuiteRunner, name: string, driver: AppDriver
       async (app) => {
         const created = await writeOne(app, createOp(app, 1))
         const nativeId = created.nativeId as NativeId
-        // A place in a log is passed by reads, not found again; and what is new there needs none.
+        // A place in a log is reached or passed by reads; and what is new there needs none.
         const isLog = capabilities.feed === 'F3'
         if (!isLog) expect(created.token).toBe(await tokenOf(app, nativeId))
         const updated = await writeOne(app, await updateOf(app, nativeId, 'second', created.token ?? null))
         expect(updated.result).toBe('applied')
         expect(updated.token === created.token).toBe(false)
         const read = (await tokenOf(app, nativeId)) as Token
-        if (isLog) expect(compareTokens(read, updated.token as Token) > 0).toBe(true)
+        if (isLog) expect(compareTokens(read, updated.token as Token) >= 0).toBe(true)
         else expect(updated.token).toBe(read)
       },
     )
@@ -112,7 +112,8 @@ export function targetSuite(runner: SuiteRunner, name: string, driver: AppDriver
       const op = createOp(app, 1)
       const first = await writeOne(app, op)
       const second = await writeOne(app, { ...op, resend: true })
-      expect(second).toEqual(first)
+      // What is told again is the same; a place in a log may be known only when it is first told.
+      expect({ ...first, ...second }).toEqual(first)
       expect(await app.ids()).toEqual([first.nativeId])
     })
 
@@ -124,7 +125,7 @@ export function targetSuite(runner: SuiteRunner, name: string, driver: AppDriver
         const nativeId = await app.create(app.sample(1))
         const op = await updateOf(app, nativeId, 'once')
         const first = await writeOne(app, op)
-        expect(await writeOne(app, { ...op, resend: true })).toEqual(first)
+        expect({ ...first, ...(await writeOne(app, { ...op, resend: true })) }).toEqual(first)
       },
     )
 

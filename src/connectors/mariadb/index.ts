@@ -1,0 +1,6 @@
+export { polling } from '../polling/config.ts'
+export type { PollingOptions } from '../polling/options.ts'
+export { mariadbCapabilities } from './capabilities.ts'
+export { type MariadbApp, type MariadbOptions, mariadb } from './config.ts'
+export { createMariadbConnector } from './connector.ts'
+export type { MariadbAppOptions } from './options.ts'
