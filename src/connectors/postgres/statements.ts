@@ -33,11 +33,11 @@ export function presentSql(plan: Pick<TablePlan, 'sql' | 'id'>): string {
 }
 
 /** Rows in the order given, and in that order their ids come back. */
-export function insertSql(plan: Pick<TablePlan, 'sql' | 'id'>, columns: readonly Column[], count: number): string {
+export function insertSql(plan: Pick<TablePlan, 'sql' | 'id'>, columns: readonly Column[]): string {
   const returning = plan.id.map((column) => column.sql).join(', ')
   if (columns.length === 0) {
     // A record of defaults alone: there is no column to unnest.
-    return `INSERT INTO ${plan.sql} DEFAULT VALUES RETURNING ${returning}${count === 1 ? '' : ''}`
+    return `INSERT INTO ${plan.sql} DEFAULT VALUES RETURNING ${returning}`
   }
   const names = columns.map((_, i) => `c${i}`)
   const values = columns.map((column, i) => `v.c${i}::${column.cast}`).join(', ')

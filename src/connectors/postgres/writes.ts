@@ -126,7 +126,7 @@ export class BatchWriter {
     return transaction(session, `SELECT pg_logical_emit_message(true, '${MARK_PREFIX}', '{}')`, async () => {
       const { text, name } = this.#statement(
         [plan.object, 'create', ...changed.map((column) => column.name)].join('\u0000'),
-        () => insertSql(plan, changed, 1),
+        () => insertSql(plan, changed),
       )
       const values = valuesOfWrite(plan)
       const ids: NativeId[] = []
