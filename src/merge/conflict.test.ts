@@ -183,6 +183,20 @@ describe('manual', () => {
     expect(another.lane.sent.phone).toBe('q')
   })
 
+  test('a write of ours that was under way replaces the value that was kept: it goes to the log, and nothing is set aside any more', () => {
+    const aside = { phone: { code: 'merge.manual', message: '', apps: [crm] } }
+    const own: OwnWriteSeen = {
+      how: 'exact',
+      patch: { phone: 'l' },
+      native: { n_phone: 'l' },
+      origin: null,
+      headSeq: null,
+    }
+    const result = meet({ policy, base: 'r', current: 'l', incoming: 'l', own, record: { parkedPaths: aside } })
+    expect(result.conflicts).toMatchObject([{ loserApp: crm, loserValue: 'r', winnerValue: 'l' }])
+    expect(result.record.parkedPaths).toEqual({})
+  })
+
   test('a removed element takes what was set aside of it along, and the other side’s value goes to the log', () => {
     const item = 'lines[1]'
     const lane = laneOf({ sent: { [item]: true, [`${item}.qty`]: 1 }, image: { items: true, 'items[1]': true } })

@@ -144,6 +144,7 @@ class Fold {
       const patch = this.input.own?.patch ?? {}
       const ours = path in patch ? (patch[path] as Value) : value
       if (value === false && isPresence(path)) this.#forgetElement(path)
+      this.#overwritten(path, ours)
       this.sent[path] = ours
       if (!valuesEqual(ours, value)) this.rendition.push(path)
       return
@@ -174,6 +175,19 @@ class Fold {
       this.accepted.push(path)
     } else if (this.#isOfOurMaking(path, value, cell)) this.sent[path] = value
     else this.#decide(change, cell, policy)
+  }
+
+  /**
+   * A write of ours that was under way when a field was set aside has replaced the value that was kept there: nobody can take it any more, so it goes to the log.
+   */
+  #overwritten(path: Path, ours: Value): void {
+    const { app } = this.input.binding
+    const cell = this.head[path]
+    const held = this.sent[path]
+    if (cell === undefined || held === undefined || valuesEqual(held, ours)) return
+    if (this.parkedPaths[path]?.apps?.includes(app) !== true) return
+    this.#log(path, app, held, cell.origin.app, cell.value, 'both-changed', 'overwritten while set aside')
+    if (valuesEqual(ours, cell.value)) this.parkedPaths = agreedBy(this.parkedPaths, path, app)
   }
 
   /** The application came to what stands already. */

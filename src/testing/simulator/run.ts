@@ -250,7 +250,9 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
 }
 
 function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario): History {
-  const calm = Object.values(rates).every((rate) => rate === 0)
+  // What is set aside waits for people, who decide only when all else has come to rest: nothing is prompt then.
+  const decides = Object.values(choices.policies).some(({ kind }) => kind === 'manual' || kind === 'merge')
+  const calm = !decides && Object.values(rates).every((rate) => rate === 0)
   return {
     apps: new Map(
       profiles.map(({ app, index, capabilities, tokens, objects, isStrict }) => [
