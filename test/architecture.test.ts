@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { MUTANTS } from '../src/testing/simulator/canary/mutants.ts'
+import { rotten } from './support/planted.ts'
 import { bareCode, type Import, importsOf, projectFiles, read } from './support/sources.ts'
 
 /**
@@ -280,6 +282,11 @@ describe('rules of the source', () => {
     )
     expect(wrong).toEqual([])
   })
+})
+
+// Whoever changes one of these places moves the planted fault along (src/testing/simulator/canary): the rule that it breaks must still be broken by it.
+test('every planted fault finds its place in the source, exactly once', () => {
+  expect(MUTANTS.flatMap(rotten)).toEqual([])
 })
 
 /** The lines that match, as `file:line: text`; by default in code without its comments and strings. */
