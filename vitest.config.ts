@@ -10,6 +10,10 @@ export default defineConfig({
     // Against hangs alone: tests that start processes take long on a busy machine.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    coverage: { provider: 'v8', include: ['src/resolve/**', 'src/latch/**', 'src/merge/**', 'src/deliver/**'] },
+    coverage: {
+      provider: 'v8',
+      include: ['src/resolve/**', 'src/latch/**', 'src/merge/**', 'src/deliver/**'],
+      exclude: ['**/fake-*'],
+    },
   },
 })

@@ -17,6 +17,8 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const FOLDERS = ['src/resolve', 'src/latch', 'src/merge', 'src/deliver']
 /** Tests of the stages beside them, and the planner's, which plays whole rounds. */
 const TESTS = [...FOLDERS.map((folder) => `${folder}/**/*.test.ts`), 'src/engine/planner.test.ts']
+/** A mutant that only many cases would find is not worth their time for each of those that live. Workers inherit it. */
+process.env.PLANNER_RUNS ??= '200'
 /** A mutant that works for this long makes its loop endless: whoever ran the tests would notice. */
 const WORK_MAX_MS = 20_000
 const LOOK_EVERY_MS = 1_000
