@@ -111,6 +111,8 @@ class Ordeal {
     for (let i = 0; i < outages; i++) for (const app of ['warehouse', 'desk'] as const) await this.#takeDown(app)
     await this.#stage.stopTraffic()
     const settled = await watch.untilQuiet(never)
+    if (!settled)
+      note(`left: ${JSON.stringify((await this.#stage.hubApi().status())?.counts ?? 'the hub does not answer')}`)
     const verdict = evaluate(await collect(this.#stage))
     return {
       ...verdict,

@@ -27,6 +27,8 @@ export interface History {
   readonly doubts: boolean
   /** Nothing went wrong in this run, so that whatever takes long is of the hub's own making. */
   readonly calm: boolean
+  /** Some application is only looked at from time to time, page by page: then what is prompt depends on how much there is to look at. */
+  readonly polled: boolean
   /** When the hub was first started. */
   readonly startMs: number
   /** The application that takes long to write one record. */

@@ -283,6 +283,7 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
       ),
     doubts: DOUBTFUL.some((name) => rates[name] > 0),
     calm,
+    polled: profiles.some(({ notify }) => notify === 'poll'),
     startMs,
     sluggish: profiles.find(({ index }) => index === sluggish?.appIndex)?.app ?? null,
     end: null,

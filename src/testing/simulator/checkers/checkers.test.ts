@@ -245,6 +245,25 @@ describe('V10', () => {
   })
 })
 
+describe('V10 of new records', () => {
+  const arriving = (atMs: number): History => {
+    const history = {
+      ...inStep().user(2, 'a', { name: 'v2' }).hub('b', { name: 'v2' }).rests({ name: 'v2' }),
+      calm: true,
+    }
+    const late = (version: AppVersion): AppVersion => ({ ...version, atMs: version.atMs + 20_000 })
+    // Edits go on meanwhile, so that only the record's own arrival is late.
+    const versions = history.versions.map((version, i) =>
+      i === 1 ? { ...version, atMs } : i > 1 ? late(version) : version,
+    )
+    return { ...history, versions }
+  }
+  it('sees one that came late although nothing went wrong', () => {
+    expect(verdict(arriving(5_000))).toBeNull()
+    expect(message(arriving(15_000))).toContain('after it could have come there')
+  })
+})
+
 describe('V11', () => {
   const order = (seq: number, customer: string): AppVersion =>
     ({

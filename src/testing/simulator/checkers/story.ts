@@ -44,6 +44,7 @@ export class Story {
       exact: more.exact ?? true,
       doubts: false,
       calm: false,
+      polled: false,
       startMs: 0,
       sluggish: null,
       end: null,

@@ -10,7 +10,7 @@ import { Excuses } from './excuses.ts'
 export function checkIsolation(oracle: Oracle): string | null {
   const { end } = oracle.history
   if (end === null) return null
-  return checkNothingLeft(oracle, end) ?? checkPromptness(oracle.history)
+  return checkNothingLeft(oracle, end) ?? checkPromptness(oracle.history) ?? checkArrivals(oracle.history, end)
 }
 
 function checkNothingLeft(oracle: Oracle, end: HubEnd): string | null {
@@ -43,6 +43,32 @@ function checkPromptness(history: History): string | null {
     )
     if (version.atMs > sinceMs + PROMPT_MS)
       return `${version.hub.op} reached ${version.app} ${version.nativeId} (K${version.record}) ${version.atMs - sinceMs} ms after the last edit that it can have waited for, although nothing went wrong`
+  }
+  return null
+}
+
+/** Where nothing goes wrong and nobody has to decide anything, a new record is in every application soon after it, and what it may refer to, were entered. */
+function checkArrivals(history: History, end: HubEnd): string | null {
+  if (!history.calm || history.polled || end.held.length + end.openLanes.length > 0) return null
+  const deleted = new Set(history.versions.filter(({ kind }) => kind === 'delete').map(({ record }) => record))
+  const customersAtMs = history.versions
+    .filter(({ kind, user, entity }) => kind === 'create' && user !== null && entity === CUSTOMER)
+    .map(({ atMs }) => atMs)
+  const entered = new Map<number, number>()
+  for (const { kind, user, record, entity, atMs } of history.versions) {
+    if (kind !== 'create' || user === null || entered.has(record) || deleted.has(record)) continue
+    const sinceMs = Math.max(history.startMs, atMs)
+    // It may have been changed to refer to a customer that was entered while it was on its way.
+    const referred = entity === CUSTOMER ? [] : customersAtMs.filter((one) => one <= sinceMs + PROMPT_MS)
+    entered.set(record, Math.max(sinceMs, ...referred))
+  }
+  for (const { kind, hub, record, app, nativeId, atMs } of history.versions) {
+    const sinceMs = entered.get(record)
+    if (kind !== 'create' || hub === null || sinceMs === undefined || app === history.sluggish) continue
+    // It may have refused what was entered first.
+    if (history.apps.get(app)?.strict === true) continue
+    if (atMs > sinceMs + PROMPT_MS)
+      return `K${record} came to ${app} (${nativeId}) ${atMs - sinceMs} ms after it could have come there, although nothing went wrong`
   }
   return null
 }
