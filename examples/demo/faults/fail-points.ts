@@ -22,7 +22,7 @@ const before = (file: string, from: string, condition = 'true'): Edit => ({
 
 const point = (row: number, name: string, ...edits: Edit[]): FailPoint => ({ row, name, edits })
 
-const ACCEPTED = `    await this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))`
+const ACCEPTED = `    return this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))`
 const COMMITTED = `    await this.#committing.commit()
     if (this.#engine.killed) return`
 const hasType = (type: string): string => `this.#entries.some((entry) => entry.input.type === '${type}')`
@@ -33,7 +33,7 @@ export const FAIL_POINTS: readonly FailPoint[] = [
   point(2, 'journalled, not acknowledged', {
     file: ENGINE,
     from: ACCEPTED,
-    to: `${ACCEPTED}\n    globalThis.latchworkFailPoint()`,
+    to: `${ACCEPTED.replace('return', 'const journalled = await')}\n    globalThis.latchworkFailPoint()\n    return journalled`,
   }),
   point(
     3,
@@ -69,7 +69,11 @@ export const FAIL_POINTS: readonly FailPoint[] = [
   point(
     10,
     'echo journalled, not folded',
-    before(CYCLE, `    await this.#load(items)`, `this.#engine.counters.applied > 0 && ${hasType('notification')}`),
+    before(
+      CYCLE,
+      `    const loading = this.#load(items)`,
+      `this.#engine.counters.applied > 0 && ${hasType('notification')}`,
+    ),
   ),
   point(
     11,
