@@ -132,6 +132,12 @@ describe('merge(fn)', () => {
     expect(result.conflicts).toMatchObject([{ loserApp: crm, loserValue: 'hi', winnerValue: 'long', policy: 'merge' }])
   })
 
+  test('where it chooses what stands already, the head keeps its version: nobody else has to agree again', () => {
+    const result = meet({ policy: longer, base: 'x', current: 'long', incoming: 'hi' })
+    expect(result.record.head.phone?.origin).toMatchObject({ app: erp, timeMs: 900 })
+    expect([result.record.headSeq, result.lane.sent.phone]).toEqual([9, 'hi'])
+  })
+
   test('a throw sets the field aside, keeps both values, and lets the rest of the record go on', () => {
     const policy: Policy = {
       kind: 'merge',
@@ -194,6 +200,36 @@ describe('manual', () => {
     }
     const result = meet({ policy, base: 'r', current: 'l', incoming: 'l', own, record: { parkedPaths: aside } })
     expect(result.conflicts).toMatchObject([{ loserApp: crm, loserValue: 'r', winnerValue: 'l' }])
+    expect(result.record.parkedPaths).toEqual({})
+  })
+
+  test('a write of ours that took the whole element away takes the value that was kept in it to the log', () => {
+    const item = 'lines[1]'
+    const image = { items: true, 'items[1]': true, 'items[1].n_qty': 3 }
+    const lane = laneOf({ sent: { [item]: true, [`${item}.qty`]: 3 }, image })
+    const result = foldImage({
+      entity: entityWith({ policy }),
+      binding: bindingOf(crm),
+      record: recordOf({
+        head: headOf({ [item]: true, [`${item}.qty`]: 1 }),
+        lanes: { [crm]: lane },
+        parkedPaths: { [`${item}.qty`]: { code: 'merge.manual', message: '', apps: [crm] } },
+      }),
+      lane,
+      image: { items: true },
+      seq: asJournalPosition(20),
+      atMs: 1000,
+      sourceTimeMs: undefined,
+      own: {
+        how: 'exact',
+        patch: { [item]: false },
+        native: { items: true, 'items[1]': false },
+        origin: null,
+        headSeq: null,
+      },
+      references,
+    })
+    expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserApp: crm, loserValue: 3 }])
     expect(result.record.parkedPaths).toEqual({})
   })
 

@@ -143,7 +143,11 @@ class Fold {
     if (this.#isOwn(change)) {
       const patch = this.input.own?.patch ?? {}
       const ours = path in patch ? (patch[path] as Value) : value
-      if (value === false && isPresence(path)) this.#forgetElement(path)
+      if (value === false && isPresence(path)) {
+        for (const inside of Object.keys(this.parkedPaths))
+          if (inside.startsWith(path + '.')) this.#overwritten(inside, undefined)
+        this.#forgetElement(path)
+      }
       this.#overwritten(path, ours)
       this.sent[path] = ours
       if (!valuesEqual(ours, value)) this.rendition.push(path)
@@ -180,14 +184,15 @@ class Fold {
   /**
    * A write of ours that was under way when a field was set aside has replaced the value that was kept there: nobody can take it any more, so it goes to the log.
    */
-  #overwritten(path: Path, ours: Value): void {
+  #overwritten(path: Path, ours: Value | undefined): void {
     const { app } = this.input.binding
     const cell = this.head[path]
     const held = this.sent[path]
     if (cell === undefined || held === undefined || valuesEqual(held, ours)) return
     if (this.parkedPaths[path]?.apps?.includes(app) !== true) return
     this.#log(path, app, held, cell.origin.app, cell.value, 'both-changed', 'overwritten while set aside')
-    if (valuesEqual(ours, cell.value)) this.parkedPaths = agreedBy(this.parkedPaths, path, app)
+    // With its element gone the application claims nothing any more; with another value of ours it is behind, as any other.
+    if (ours === undefined || valuesEqual(ours, cell.value)) this.parkedPaths = agreedBy(this.parkedPaths, path, app)
   }
 
   /** The application came to what stands already. */
@@ -310,7 +315,9 @@ class Fold {
           if (!valuesEqual(decision.value, value))
             this.#log(path, app, value, current.app, decision.value, reason, decision.by)
         }
-        this.#accept(path, decision.value)
+        // What stands already is no new version of it: who made it has nothing to catch up with.
+        if (!valuesEqual(decision.value, cell.value)) this.#accept(path, decision.value)
+        else this.parkedPaths = agreedBy(this.parkedPaths, path, app)
         this.sent[path] = value
         this.merged.push(path)
         return
