@@ -3,7 +3,7 @@
  * random moments, connections are cut in the middle, applications go away and come back. Then the applications' own logs and databases are judged, as in the demo.
  */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -46,6 +46,7 @@ export interface OrdealReport extends Omit<Evaluation, 'problems'> {
 /** A hub that has not come to its fail point by then does not come by it at all: with users at work every place is met many times a second. */
 const FAIL_POINT_MAX_MS = 15_000
 const UP_MAX_MS = 20_000
+const LOG_SHOWN_MAX = 4_000
 const LOOK_EVERY_MS = 20
 /** Migrations of both files of the embedded store, and some to come. */
 const MIGRATIONS_MAX = 20
@@ -59,6 +60,10 @@ export async function ordeal(options: OrdealOptions): Promise<OrdealReport> {
   const run = new Ordeal(folder, options)
   try {
     return await run.play()
+  } catch (error) {
+    // The folder is gone afterwards; what the hub said last is what a person needs.
+    options.note(readFileSync(join(folder, 'logs', 'hub.log'), 'utf8').slice(-LOG_SHOWN_MAX))
+    throw error
   } finally {
     await run.close()
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -137,11 +142,12 @@ class Ordeal {
     return proxy.port
   }
 
-  /** Of the next life of the hub. */
+  /** Of the next life of the hub. A fail point is for one life: the one after that is to last. */
   #environment(): Record<string, string> {
     const planted = { LATCHWORK_MUTANT: this.#options.mutant ?? '' }
     if (this.#nextPoint === null) return { ...planted, LATCHWORK_FAIL_POINT: '' }
     const { row, at } = this.#nextPoint
+    this.#nextPoint = null
     return { ...planted, LATCHWORK_FAIL_POINT: String(row), LATCHWORK_FAIL_AT: String(at) }
   }
 
@@ -187,8 +193,6 @@ class Ordeal {
       await this.#nextLife(() => this.#stage.crashHub())
       const name = FAIL_POINTS.find((point) => point.row === row)?.name ?? ''
       await this.#died(`row ${row} (${name})`, this.#stage.hubRestarts, FAIL_POINT_MAX_MS)
-      // The life after that is begun a moment later, and is to last.
-      this.#nextPoint = null
     }
     this.#count(row)
     await this.#up()
