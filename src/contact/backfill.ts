@@ -144,10 +144,13 @@ export class Backfill {
     this.#progress.set(`${app}\u0000${object}`, { app, object, entity, read, done })
   }
 
-  /** Waits until no more than so many entries are undecided, and while it is paused. */
+  /**
+   * Waits until the engine has looked at all but so many entries, and while it is paused. Looked at, not decided: an entry may wait for a write in doubt of before a crash, and that for the
+   * application, into which nothing is written until the backfill has read it.
+   */
   async #decided(max: number): Promise<void> {
     const { engine, signal } = this.#options
-    while (this.#isPaused || engine.journal.last() - engine.cursor > max) {
+    while (this.#isPaused || engine.journal.last() - engine.taken > max) {
       signal.throwIfAborted()
       if (engine.killed)
         throw new SyncError('intake.stopping', 'the hub is shutting down; the backfill goes on when it starts again')

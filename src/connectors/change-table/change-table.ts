@@ -31,6 +31,7 @@ export class ChangeTable {
   #current: ReadyChangeTable | null = null
   /** The database was compared with what was read from it so far, and is the same, or further on. */
   #isCompared = false
+  #isListed = false
   /** Where it was read to when it was last compared; null before the first time. */
   #known: { readonly position: LogPosition | undefined } | null = null
   /** Why nothing is read or written until a person has decided. */
@@ -74,6 +75,7 @@ export class ChangeTable {
     for (;;) {
       if (this.#frozen !== null) throw this.#frozen
       if (this.#isCompared) return ready
+      if (this.#isListed && this.#known === null) return ready
       if (this.#known !== null) {
         await this.compare(ready, this.#known.position, limits)
         return ready
@@ -85,6 +87,13 @@ export class ChangeTable {
         )
       await new Promise<void>((resolve) => clock.timer(COMPARE_LOOK_MS, resolve))
     }
+  }
+
+  /** For a list of all records: a process that only compares applications never reads the feed, and takes the database for what it is. */
+  async listable(limits: CallLimits): Promise<ReadyChangeTable> {
+    if (this.#frozen !== null) throw this.#frozen
+    this.#isListed = true
+    return this.ready(limits)
   }
 
   /** The database may be another one from now on (its file was replaced, its server restarted). */

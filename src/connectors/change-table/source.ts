@@ -284,7 +284,7 @@ class ChangeTableSource {
     signal: AbortSignal,
   ): Promise<{ readonly records: readonly ReadImage[]; readonly position: FeedPosition | null }> {
     try {
-      const ready = await this.#deps.table.usable(this.#limits(signal))
+      const ready = await this.#deps.table.listable(this.#limits(signal))
       const plan = this.#plan(ready, object)
       const stored = await this.#deps.database.read(
         (session) => this.#scanPage(session, ready, plan, after === null ? null : asNativeId(after), max),

@@ -344,7 +344,7 @@ class BinlogSource {
     signal: AbortSignal,
   ): Promise<{ readonly records: readonly ReadImage[]; readonly position: FeedPosition | null }> {
     try {
-      const ready = await this.#deps.binlog.usable(this.#limits(signal))
+      const ready = await this.#deps.binlog.listable(this.#limits(signal))
       const records = await this.#scanPage(ready, object, after === null ? null : asNativeId(after), max, signal)
       const last = records.at(-1)?.nativeId
       return { records, position: last === undefined || records.length < max ? null : asFeedPosition(last) }

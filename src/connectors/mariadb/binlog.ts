@@ -44,6 +44,7 @@ export class Binlog {
   #ready: Promise<ReadyBinlog> | null = null
   #current: ReadyBinlog | null = null
   #isCompared = false
+  #isListed = false
   /** Where it was read to when it was last compared; undefined before the first time. */
   #known: BinlogPosition | null | undefined
   #frozen: SyncError | null = null
@@ -162,6 +163,7 @@ export class Binlog {
     for (;;) {
       if (this.#frozen !== null) throw this.#frozen
       if (this.#isCompared) return ready
+      if (this.#isListed && this.#known === undefined) return ready
       if (this.#known !== undefined) {
         await this.compare(this.#known, limits)
         return ready
@@ -170,6 +172,13 @@ export class Binlog {
         throw new SqlFailure('unavailable', 'its log has not been read yet, so it is not known to be the right server')
       await new Promise<void>((resolve) => clock.timer(COMPARE_LOOK_MS, resolve))
     }
+  }
+
+  /** For a list of all records: a process that only compares applications never reads the log, and takes the server for what it is. */
+  async listable(limits: CallLimits): Promise<ReadyBinlog> {
+    if (this.#frozen !== null) throw this.#frozen
+    this.#isListed = true
+    return this.ready(limits)
   }
 
   /** The version of everything that this snapshot holds: the last transaction in it. */
