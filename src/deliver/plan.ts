@@ -1,5 +1,5 @@
 import { advanceBasis } from '../model/basis.ts'
-import { isLogFed } from '../model/capabilities.ts'
+import { type Capabilities, isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
@@ -180,10 +180,7 @@ function start(
     native: isLogFed(binding.capabilities)
       ? withWholeParts(binding, native, afterPatch(binding, kind === 'create' ? {} : held.image, native))
       : native,
-    baseImage:
-      kind === 'delete' && (binding.capabilities.conditionOn ?? 'record') !== 'record'
-        ? held.image
-        : baseOf(binding, held.image, native),
+    baseImage: basedOnAll(binding.capabilities, kind) ? held.image : baseOf(binding, held.image, native),
     baseToken: lane.token,
     atMs: nowMs,
     tries: 0,
@@ -195,6 +192,10 @@ function start(
   }
   return { lane: { ...lane, intent, nextOp: lane.nextOp + 1, park: null }, next: 'intent' }
 }
+
+/** Whether a write is compared with all that is known: always where the condition looks at all values, and a delete where it looks at any, because it takes all away. */
+const basedOnAll = ({ conditionOn }: Capabilities, kind: Intent['kind']): boolean =>
+  conditionOn === 'values' || (conditionOn === 'patch' && kind === 'delete')
 
 /** A target without conditional writes and without a log: its state is read right before a write, and again after it. */
 export const isBlind = (binding: BindingModel): boolean => {

@@ -338,7 +338,8 @@ function takeSettled(
         work.say(at, lane.app, 'hint', `the reply to ${intent.op} could not be folded (${why}); the record is read`, {
           op: intent.op,
         })
-        work.setLane({ ...lane, reading: { why: 'hint', afterSeq: at.seq, notBeforeMs: 0, tries: 0 } })
+        // Its rendition has not been seen, then: the read has the same version and must not be dropped for that.
+        work.setLane({ ...settled.lane, reading: { why: 'hint', afterSeq: at.seq, notBeforeMs: 0, tries: 0 } })
       }
     }
   }

@@ -7,9 +7,10 @@ import type { PostgresAppOptions, PostgresTable } from './options.ts'
  * Of a row, the log says all; the reply to a write of a record with parts waits until the log has shown it, and names its place.
  */
 export function postgresCapabilities(
-  app: Pick<PostgresAppOptions, 'connectionsMax' | 'batchMax' | 'statementTimeoutMs'>,
+  app: Pick<PostgresAppOptions, 'connectionsMax' | 'batchMax' | 'statementTimeoutMs' | 'changes'>,
   table: Pick<PostgresTable, 'parts'>,
 ): Capabilities {
+  if (app.changes === 'triggers') return triggered(app.connectionsMax)
   return {
     feed: 'F3',
     token: 'T2',
@@ -28,3 +29,21 @@ export function postgresCapabilities(
     fenceMs: app.statementTimeoutMs,
   }
 }
+
+/** By a change table: every change of a record is told, not every state; a record has a version of its own, and replies tell all (decision 25). */
+const triggered = (connectionsMax: number): Capabilities => ({
+  feed: 'F2',
+  token: 'T2',
+  condition: 'C2',
+  create: 'K2',
+  mark: 'M2',
+  image: 'I2',
+  read: 'R2',
+  correlation: true,
+  idempotency: 'all',
+  reply: { token: true, image: true },
+  batchMax: 100,
+  concurrency: connectionsMax,
+  atomicGroups: false,
+  fenceMs: 0,
+})

@@ -21,6 +21,8 @@ export interface PostgresOptions {
   readonly url: ConfigText
   /** The schema of the tables, `public` unless given. */
   readonly schema?: string
+  /** `replication` reads the server's log; `triggers` needs no right to it, and makes a change table and triggers in the tables' schema. */
+  readonly changes?: 'replication' | 'triggers'
   /** The replication slot, `latchwork_<app>` unless given. Two hubs on one server need two. */
   readonly slot?: string
   /** The publication, named as the slot unless given. */
@@ -43,6 +45,7 @@ export interface PostgresOptions {
 const POSTGRES_KEYS = [
   'url',
   'schema',
+  'changes',
   'slot',
   'publication',
   'ownSchema',
@@ -161,10 +164,18 @@ function describe(app: AppId, given: PostgresOptions, bindings: readonly Binding
   const truncate = given.truncate ?? 'stop'
   if (truncate !== 'stop' && truncate !== 'ignore')
     refuseUnknown(`${where}.truncate`, 'a way to treat TRUNCATE', String(truncate), ['stop', 'ignore'])
+  const changes = given.changes ?? 'replication'
+  if (changes !== 'replication' && changes !== 'triggers')
+    refuseUnknown(`${where}.changes`, 'a way to notice changes', String(changes), ['replication', 'triggers'])
+  const schema = given.schema ?? 'public'
+  if (changes === 'triggers')
+    for (const table of tables.values()) checkTriggered(`${where}.${table.object}`, table, schema)
   const options: PostgresAppOptions = {
     app,
     url: given.url,
     tables: [...tables.values()],
+    changes,
+    schema,
     slot,
     publication: given.publication ?? slot,
     ownSchema: given.ownSchema ?? 'latchwork',
@@ -179,6 +190,32 @@ function describe(app: AppId, given: PostgresOptions, bindings: readonly Binding
     definition: { kind: 'postgres', options },
     capabilities: new Map(options.tables.map((table) => [table.object, postgresCapabilities(options, table)])),
     listens: [],
+  }
+}
+
+/** What a change table cannot follow: it knows a record by one column, and a part by the column of its parent. */
+function checkTriggered(where: string, table: PostgresTable, schema: string): void {
+  if (table.id.length > 1)
+    refuse(
+      where,
+      'a change table knows a record by one column',
+      "Use changes: 'replication', or a table with a key of one.",
+    )
+  if (table.schema !== schema)
+    refuse(
+      where,
+      `it is in the schema ${table.schema}, its change table would be in ${schema}`,
+      'Make it an application of its own.',
+    )
+  if (table.correlation !== null)
+    refuse(`${where}.correlation`, "a change table keeps the hub's id itself", 'Take it out.')
+  for (const part of table.parts) {
+    if (part.parent?.length !== 1)
+      refuse(
+        `${where}.children.${part.container}`,
+        'the column with the id of its parent is not named',
+        `Give children: { ${part.container}: { table: '${part.table}', parent: '...' } }.`,
+      )
   }
 }
 

@@ -3,6 +3,7 @@ import type { Capabilities } from '../../model/capabilities.ts'
 import type { ObjectId } from '../../model/ids.ts'
 import type { Connector } from '../../ports/app.ts'
 import type { Clock, Log } from '../../ports/clock.ts'
+import { createPostgresTriggers, type PostgresTriggersOptions } from '../change-table/postgres-database.ts'
 import { postgresCapabilities } from './capabilities.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import type { PostgresAppOptions } from './options.ts'
@@ -23,6 +24,15 @@ export function createPostgresConnector(
   if (typeof options.url !== 'string')
     throw new SyncError('internal.bug', `the url of ${options.app} was not resolved before its connector was made.`)
   const { app, url } = options
+  const capabilities = new Map<ObjectId, Capabilities>()
+  for (const table of options.tables) capabilities.set(table.object, postgresCapabilities(options, table))
+  const capabilitiesOf = (object: ObjectId): Capabilities => {
+    const found = capabilities.get(object)
+    if (found === undefined) throw new SyncError('config.invalid', `${app} declares no table ${object}.`)
+    return found
+  }
+  if (options.changes === 'triggers')
+    return { app, ...createPostgresTriggers(triggersOf(options, url), deps), capabilities: capabilitiesOf }
   const writes = new Sessions({
     url,
     app,
@@ -47,8 +57,6 @@ export function createPostgresConnector(
   })
   const catalog = new CatalogCache(options, reads)
   const own = new OwnWrites(deps.clock)
-  const capabilities = new Map<ObjectId, Capabilities>()
-  for (const table of options.tables) capabilities.set(table.object, postgresCapabilities(options, table))
   return {
     app,
     source: createPostgresSource(options, {
@@ -67,13 +75,31 @@ export function createPostgresConnector(
       catalog: () => catalog.get(),
       release: () => writes.close(),
     }),
-    capabilities: (object) => {
-      const found = capabilities.get(object)
-      if (found === undefined) throw new SyncError('config.invalid', `${app} declares no table ${object}.`)
-      return found
-    },
+    capabilities: capabilitiesOf,
   }
 }
+
+/** How often the change table is looked at. */
+const TRIGGERS_POLL_MS = 20
+
+const triggersOf = (options: PostgresAppOptions, url: string): PostgresTriggersOptions => ({
+  ...options,
+  url,
+  schema: options.schema ?? 'public',
+  prefix: 'latchwork',
+  pollMs: TRIGGERS_POLL_MS,
+  connectionsMax: options.connectionsMax + 1,
+  tables: options.tables.map(({ object, table, id, columns, parts, updatedAt }) => ({
+    object,
+    table,
+    id: id[0] as string,
+    idType: 'text',
+    columns,
+    parts: parts.map(({ parent, ...part }) => ({ ...part, parent: parent?.[0] ?? '' })),
+    updatedAt,
+    version: null,
+  })),
+})
 
 /** The tables' shapes, read once and again when the log is opened anew. A failure is not kept. */
 class CatalogCache {

@@ -40,6 +40,10 @@ export interface PostgresAppOptions {
   readonly app: AppId
   readonly url: ConfigText
   readonly tables: readonly PostgresTable[]
+  /** How changes are noticed: logical replication (also when absent), or triggers into a change table in `schema`. */
+  readonly changes?: 'replication' | 'triggers'
+  /** Where the change table is: the schema of the tables. */
+  readonly schema?: string
   readonly slot: string
   readonly publication: string
   /** The schema of the connector's own table. */

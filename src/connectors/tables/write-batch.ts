@@ -359,8 +359,13 @@ function holds(
 function dataEqual(a: NativeData | undefined, b: NativeData | undefined): boolean {
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one, i) => dataEqual(one, b[i]))
   if (isRecord(a) && isRecord(b)) return Object.keys(b).every((name) => dataEqual(a[name], b[name]))
-  return valuesEqual(a as Value | undefined, b as Value | undefined)
+  if (valuesEqual(a as Value | undefined, b as Value | undefined)) return true
+  // What was written as text (a reference's id) and has not been read back yet is a number there.
+  return isScalar(a) && isScalar(b) && typeof a !== typeof b && String(a) === String(b)
 }
+
+const isScalar = (data: NativeData | undefined): boolean =>
+  typeof data === 'string' || typeof data === 'number' || typeof data === 'bigint'
 
 const isRecord = (data: NativeData | undefined): data is NativeRecord =>
   typeof data === 'object' && data !== null && !Array.isArray(data)
