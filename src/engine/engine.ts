@@ -315,7 +315,10 @@ export class Engine {
 
   /** A batch that failed left nothing behind: everything in memory is rebuilt from what is durable, after a pause. */
   async #afterTrouble(error: SyncError): Promise<void> {
-    this.log.log('error', `a batch was not committed: ${error.message}`, { code: error.code, cause: causeOf(error) })
+    this.log.log('error', `a batch was not committed: ${error.message}`, {
+      code: error.code,
+      cause: error.cause instanceof Error ? error.cause.stack : undefined,
+    })
     if (error.handling === 'stop') {
       this.kill()
       return
@@ -497,5 +500,3 @@ const MAX_WAIT_MS = 15 * 60_000
 /** The provider's delivery id within its application and object; a hash of the payload never serves (hazard 17). */
 const dedupKeyOf = (change: Change): string | null =>
   change.deliveryId === undefined ? null : `${change.app}\u0000${change.object}\u0000${change.deliveryId}`
-
-const causeOf = (error: SyncError): string | undefined => (error.cause instanceof Error ? error.cause.stack : undefined)

@@ -1,4 +1,5 @@
 import type { CodeEntry } from './code-entry.ts'
+import { CONTACT_CODES } from './contact-codes.ts'
 import { FLOW_CODES } from './flow-codes.ts'
 
 export type { Handling } from './code-entry.ts'
@@ -149,28 +150,6 @@ export const ERROR_CODES = {
     status: 500,
     manual:
       'A database or broker needs a driver package that is not installed. The message names it; install it beside latchwork.',
-  },
-  'source.not-listable': {
-    handling: 'park',
-    status: 409,
-    manual:
-      'An application cannot list its records, so they cannot be compared with others. Give its resource `list` or `poll`, or leave the entity out.',
-  },
-  'backfill.unconfirmed': {
-    handling: 'park',
-    status: 409,
-    manual:
-      'A backfill would create more records than may be created without a word. Look at `latchwork rehearse`, then confirm with `--yes` or `--creates-max`.',
-  },
-  'compare.interrupted': {
-    handling: 'park',
-    status: 409,
-    manual: 'A comparison was interrupted. The same command with `--resume` goes on from where it was.',
-  },
-  'compare.stale': {
-    handling: 'park',
-    status: 409,
-    manual: 'The mapping has changed since a comparison began that was to be resumed. Begin it again.',
   },
   'config.not-found': {
     handling: 'stop',
@@ -456,6 +435,7 @@ export const ERROR_CODES = {
       'A value cannot be written in the declared format (a record inside a form field, a character that XML does not have). The message names the field.',
   },
   ...FLOW_CODES,
+  ...CONTACT_CODES,
   'query.unknown-record': {
     handling: 'park',
     status: 404,
