@@ -16,6 +16,7 @@ import { Cycle } from './cycle.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { FeedReader } from './feeds.ts'
 import { Findings } from './findings.ts'
+import { dedupKeyOf } from './keys.ts'
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts'
 import { restoreNotes } from './notes.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
@@ -496,7 +497,3 @@ const GATHER_MAX_FACTOR = 5
 const RECOVERY_PAGE = 500
 /** A wall clock that jumped back must not make a lane wait longer than the longest honest pause. */
 const MAX_WAIT_MS = 15 * 60_000
-
-/** The provider's delivery id within its application and object; a hash of the payload never serves (hazard 17). */
-const dedupKeyOf = (change: Change): string | null =>
-  change.deliveryId === undefined ? null : `${change.app}\u0000${change.object}\u0000${change.deliveryId}`

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { Change } from '../model/change.ts'
 import { asCanonicalKey, type CanonicalKey, type EntityName, type JournalPosition } from '../model/ids.ts'
 
 /**
@@ -21,3 +22,7 @@ export function canonicalKeyFor(
 
 /** A number in [0, 1) spread evenly over journal positions: jitter that a replay repeats. */
 export const jitterOf = (seq: JournalPosition): number => ((Math.imul(seq, 2654435761) >>> 0) % 4096) / 4096
+
+/** The provider's delivery id within its application and object; a hash of the payload never serves (hazard 17). */
+export const dedupKeyOf = (change: Change): string | null =>
+  change.deliveryId === undefined ? null : `${change.app}\u0000${change.object}\u0000${change.deliveryId}`
