@@ -196,8 +196,10 @@ export class Committing {
       )
     }
     this.#trackOverlays(record, lane)
+    const quarantinedUntilMs = record.deleted && lane.exists === true ? record.deletion?.untilMs : undefined
     // Most lanes have nothing else outstanding; their names need not be made.
-    if (lane.intent === null && lane.reading === null && lane.waitsFor === null && lane.retry === null) return
+    const isQuiet = lane.intent === null && lane.reading === null && lane.waitsFor === null && lane.retry === null
+    if (isQuiet && quarantinedUntilMs === undefined) return
     const name = laneReason(record.key, lane.app)
     const flight = laneKey(record.key, lane.app)
     const isDue = this.#turn.isDue(record.key, lane.app)
@@ -228,8 +230,7 @@ export class Committing {
     if (lane.waitsFor !== null && lane.park === null) {
       this.#turn.engine.schedule(name, lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs)
     }
-    const untilMs = record.deleted && lane.exists === true ? record.deletion?.untilMs : undefined
-    if (untilMs !== undefined) this.#turn.engine.schedule(name, untilMs)
+    if (quarantinedUntilMs !== undefined) this.#turn.engine.schedule(name, quarantinedUntilMs)
     if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, this.#turn.nowMs))
       this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
   }

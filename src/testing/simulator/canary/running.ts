@@ -39,7 +39,7 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
   mutant(
     'payload-hash-deduplication',
     "hazard 17: notifications are known again by their sender's delivery id, never by their content",
-    ENGINE,
+    'src/engine/keys.ts',
     `  change.deliveryId === undefined ? null : \`\${change.app}\\u0000\${change.object}\\u0000\${change.deliveryId}\``,
     `  JSON.stringify([change.nativeId, change.kind, change.record], (_, value) => (typeof value === 'bigint' ? String(value) : value))`,
   ),
