@@ -183,6 +183,7 @@ const laneOf = (app: AppId, n: number, sent: Lane['sent']): Lane => ({
   token: asToken('1'),
   basis: asJournalPosition(1),
   byChance: [],
+  unfolded: [],
   intent: null,
   overlays: [],
   reading: null,

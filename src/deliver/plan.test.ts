@@ -5,6 +5,7 @@ import {
   blindC,
   classA,
   crm,
+  erp,
   frozen,
   headOf,
   imageOf,
@@ -314,4 +315,17 @@ describe('a create in doubt that nobody can be asked about', () => {
     expect(plan(record, lost, bindingOf()).lane).toBe(lost)
     expect(plan(record, { ...lost, reading }, k0).lane.park).toBeNull()
   })
+})
+
+test('a new record waits a moment for a reference that is about to come, and is then created without it', () => {
+  const told = laneOf({ app: erp, unfolded: ['n_owner'], knownAtMs: 9_000 })
+  const record = recordOf({ head: headOf({ email: 'b' }), lanes: { [erp]: told } })
+  const lane = laneOf({ nativeId: null, exists: null, token: null })
+  const at = (nowMs: number, over: Partial<RecordState> = {}) =>
+    planLane({ ...record, ...over }, lane, bindingOf(), contextOf({ nowMs }))
+  expect(at(10_000)).toMatchObject({ next: 'waiting', lane: { retry: { notBeforeMs: 12_000 }, intent: null } })
+  expect(at(11_001).next).toBe('intent')
+  const waiting = at(10_000).lane
+  const known = { ...record, lanes: { [erp]: { ...told, unfolded: [] } } }
+  expect(planLane(known, waiting, bindingOf(), contextOf({ nowMs: 10_100 })).next).toBe('intent')
 })

@@ -52,6 +52,9 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (lane.reading !== null) return { lane, next: 'read' }
   // The log has shown a write whose reply is yet to come: what is decided now would be old when it may leave.
   if (context.inFlight === true && isLogFed(binding.capabilities)) return { lane, next: 'waiting' }
+  // Of what our create has made, only what we wrote is known: a condition on old values needs the others, which the log is about to show.
+  if (lane.token === null && lane.overlays.length > 0 && binding.capabilities.conditionOn === 'patch')
+    return { lane, next: 'idle' }
   if (lane.overlays.length >= OVERLAYS_MAX) return { lane, next: 'waiting' }
   const held = withOverlays(lane, binding)
   const kind = lane.detached ? null : kindOf(record, held, binding)
@@ -65,6 +68,8 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (kind === 'delete') return start(settled, held, binding, context, kind, need, {}, record)
   if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head)))
     return { lane: settled, next: 'waiting' }
+  const comes = kind === 'create' ? aboutToCome(record, settled, context) : settled
+  if (comes === null) return { lane: waitingForReference(settled, context), next: 'waiting' }
   const encoded = encodePatch(binding, need.patch, context.nativeOf)
   if ('missing' in encoded) {
     const sinceMs = lane.waitsFor?.key === encoded.missing.key ? lane.waitsFor.sinceMs : context.nowMs
@@ -87,7 +92,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
     if (lane.overlays.length > 0) return { lane: inStep(lane), next: 'idle' }
     return rest(record, { ...lane, sent: applySent(lane.sent, need.patch) }, binding, context)
   }
-  return start(settled, held, binding, context, kind, need, native, record)
+  return start(comes, held, binding, context, kind, need, native, record)
 }
 
 /**
@@ -132,6 +137,31 @@ function inStep(lane: Lane): Lane {
     ? lane
     : { ...lane, waitsFor: null, retry: null, park: null }
 }
+
+/** How long a new record waits elsewhere for a reference that its own application has told and nobody knows yet: the two are often made together, and then one write does. */
+const REFERENCE_GRACE_MS = 2_000
+const REFERENCE_COMES = 'resolve.reference-comes'
+
+/** The lane to create on; null while a reference of the record may come at any moment. After that it is created without, and patched when the reference is known: so circles come through, too. */
+function aboutToCome(record: RecordState, lane: Lane, context: PlanContext): Lane | null {
+  const isYoung = (one: Lane): boolean =>
+    one.unfolded.length > 0 && isPausing(one.knownAtMs + REFERENCE_GRACE_MS, context.nowMs)
+  if (!context.isDue && Object.values(record.lanes).some(isYoung)) return null
+  return lane.retry?.code === REFERENCE_COMES ? { ...lane, retry: null } : lane
+}
+
+const waitingForReference = (lane: Lane, context: PlanContext): Lane => ({
+  ...lane,
+  retry:
+    lane.retry?.code === REFERENCE_COMES && isPausing(lane.retry.notBeforeMs, context.nowMs)
+      ? lane.retry
+      : {
+          tries: 0,
+          notBeforeMs: context.nowMs + REFERENCE_GRACE_MS,
+          code: REFERENCE_COMES,
+          message: 'a record that it refers to is about to come',
+        },
+})
 
 /** A log so far behind gets no more writes on this record: each that it has not shown is kept in the record's row. */
 const OVERLAYS_MAX = 32

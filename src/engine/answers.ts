@@ -53,6 +53,7 @@ export class Answers {
     const folded = this.#turn.guarded(prepared, () => {
       if (prepared.broken !== null) throw prepared.broken
       const heard = this.#turn.engine.waiting.has(laneReason(work.state.key, binding.app))
+      const missing: MissingReference[] = []
       takeRead(
         work,
         binding,
@@ -63,7 +64,9 @@ export class Answers {
         prepared.image,
         this.#turn.batch,
         heard,
+        (reference) => missing.push(reference),
       )
+      if (missing[0] !== undefined) this.#turn.awaitReference(prepared, missing[0])
     })
     // What cannot be folded yet is held, and blocks the lane until it can: then it is an ordinary observation, so nothing stays open for it.
     if (!folded) work.setLane({ ...work.lane(binding), intent: null, reading: null })

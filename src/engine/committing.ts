@@ -244,7 +244,8 @@ export class Committing {
     if (oldest === undefined) due.delete(name)
     else if (dispatcher.isInFlight(pass)) return
     else if (this.#turn.due.has(name)) dispatcher.pass(pass, lane, record.key)
-    else this.#turn.engine.schedule(name, oldest.atMs + OVERLAY_WAIT_MS)
+    // Whatever a wall clock that was set back says, it is not waited for longer than this.
+    else this.#turn.engine.schedule(name, Math.min(oldest.atMs, this.#turn.nowMs) + OVERLAY_WAIT_MS)
   }
 
   #readUnlinked(): void {

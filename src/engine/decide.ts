@@ -29,6 +29,8 @@ export interface Observation extends At {
   /** The mark that it bears, and whether this installation made it. */
   readonly mark?: string | undefined
   readonly isOurs?: boolean
+  /** Given where an entry can be held: what refers to records that are not known yet is left out and reported, the rest is folded. Otherwise nothing is folded, and it is thrown. */
+  readonly onMissing?: (reference: MissingReference) => void
 }
 
 /** Folds an observation into a linked, idle lane. Throws SyncError (park the entry) or MissingReference (hold it). */
@@ -36,7 +38,8 @@ export function observe(work: RecordWork, binding: BindingModel, seen: Observati
   const lane = work.lane(binding)
   const own = ownWriteOf(lane, seen.token)
   const order = staleness(binding, lane, seen)
-  if (order === 'older' || (order === 'same' && (own === undefined || own.renditionSeen))) {
+  const isKnown = order === 'same' && lane.unfolded.length === 0 && (own === undefined || own.renditionSeen)
+  if (order === 'older' || isKnown) {
     const text =
       own === undefined
         ? `version ${seen.token} is no newer than ${lane.token}`
@@ -120,7 +123,9 @@ export function foldInto(
     sourceTimeMs: at.sourceTimeMs,
     own,
     references,
+    leaveOutMissing: at.onMissing !== undefined,
   })
+  if (fold.missing !== null) at.onMissing?.(fold.missing)
   work.state = fold.record
   work.setLane({
     ...withSwings(work, lane, fold, at),

@@ -30,6 +30,7 @@ export function takeRead(
   references: References,
   /** Whether the application has told of changes since the lane's write left. */
   heard = false,
+  onMissing?: Observation['onMissing'],
 ): Consequences {
   const lane = work.lane(binding)
   const reading = lane.reading
@@ -47,6 +48,7 @@ export function takeRead(
     token: read.token,
     sourceTimeMs: read.sourceTimeMs,
     isRead: true,
+    ...(onMissing !== undefined && { onMissing }),
   }
   const intent = lane.intent
   if (intent !== null) return answered ? resolveByRead(work, binding, lane, intent, read, seen, references, heard) : {}

@@ -31,7 +31,8 @@ export function observeLogged(
     if (seen.image === null) observeDeletion(work, binding, lane, seen)
     return
   }
-  if (seen.token !== undefined && lane.token !== null && compareTokens(seen.token, lane.token) <= 0) {
+  const order = seen.token === undefined || lane.token === null ? 1 : compareTokens(seen.token, lane.token)
+  if (order < 0 || (order === 0 && lane.unfolded.length === 0)) {
     work.say(seen, lane.app, 'stale', `position ${seen.token} of its log is no newer than ${lane.token}`)
     return
   }

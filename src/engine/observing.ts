@@ -1,5 +1,6 @@
 import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
+import type { MissingReference } from '../merge/references.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { CanonicalKey } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
@@ -140,7 +141,7 @@ export class Observing {
         adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
         this.#turn.linked(work, binding, prepared.nativeId)
         this.#turn.laneFreed(work, binding)
-        this.#turn.done(prepared)
+        this.#finish(prepared, seen.missing)
       })
     }
     return false
@@ -163,7 +164,8 @@ export class Observing {
       )
     }
     const lane = work.lane(binding)
-    if (prepared.begunAfter !== null && prepared.seq <= lane.readSeq) return this.#turn.done(prepared)
+    if (prepared.begunAfter !== null && prepared.seq <= lane.readSeq && lane.unfolded.length === 0)
+      return this.#turn.done(prepared)
     if (lane.intent === null && prepared.kind === 'hint') return this.#hint(work, prepared, lane)
     if (isBusy(lane, binding)) {
       this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
@@ -172,10 +174,25 @@ export class Observing {
     this.#fold(work, prepared)
   }
 
-  #seen(prepared: Prepared): Observation {
+  /** The observation, with the first reference in it that could not be translated. */
+  #seen(prepared: Prepared): Observation & { missing: MissingReference | null } {
     const { image, token, sourceTimeMs, mark } = prepared
     const isOurs = mark?.startsWith(`${this.#turn.engine.info?.instanceId}.`) === true
-    return { ...at(prepared), image, token, sourceTimeMs, isRead: prepared.begunAfter !== null, mark, isOurs }
+    const isRead = prepared.begunAfter !== null
+    const seen: Observation & { missing: MissingReference | null } = {
+      ...at(prepared),
+      image,
+      token,
+      sourceTimeMs,
+      isRead,
+      mark,
+      isOurs,
+      missing: null,
+      onMissing: (reference) => {
+        seen.missing ??= reference
+      },
+    }
+    return seen
   }
 
   /** Something happened there: one read begun from now on answers it, and every hint until then. */
@@ -196,11 +213,18 @@ export class Observing {
   /** Folds into an idle, linked lane. */
   #fold(work: RecordWork, prepared: Prepared): void {
     this.#turn.guarded(prepared, () => {
-      observeBy(work, prepared.binding, this.#seen(prepared), this.#turn.batch)
+      const seen = this.#seen(prepared)
+      observeBy(work, prepared.binding, seen, this.#turn.batch)
       this.#turn.received(work)
       this.#turn.laneFreed(work, prepared.binding)
-      this.#turn.done(prepared)
+      this.#finish(prepared, seen.missing)
     })
+  }
+
+  /** Folded; or all but a reference, for which the entry goes on waiting: its record is linked, so that nothing is made twice meanwhile. */
+  #finish(prepared: Prepared, missing: MissingReference | null): void {
+    if (missing === null) this.#turn.done(prepared)
+    else this.#turn.awaitReference(prepared, missing)
   }
 
   #observeUnlinked(prepared: Prepared, key: CanonicalKey, why: 'correlation' | 'match', incarnation: number): void {
@@ -223,7 +247,7 @@ export class Observing {
         else adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
         this.#turn.linked(work, binding, prepared.nativeId)
         this.#turn.laneFreed(work, binding)
-        this.#turn.done(prepared)
+        this.#finish(prepared, seen.missing)
       })
       return
     }
@@ -241,7 +265,7 @@ export class Observing {
       else observeBy(work, binding, seen, this.#turn.batch)
       this.#turn.received(work)
       this.#turn.linked(work, binding, prepared.nativeId)
-      this.#turn.done(prepared)
+      this.#finish(prepared, seen.missing)
     })
   }
 
@@ -256,7 +280,8 @@ export class Observing {
     const folded = this.#turn.guarded(prepared, () => {
       this.#linkLane(work, prepared, incarnation)
       work.say(prepared, binding.app, 'created', `${binding.app}:${prepared.nativeId} is new`)
-      observeBy(work, binding, this.#seen(prepared), this.#turn.batch)
+      const seen = this.#seen(prepared)
+      observeBy(work, binding, seen, this.#turn.batch)
       if (prepared.matchKey !== null) {
         work.state = { ...work.state, matchKey: prepared.matchKey }
         work.matches.push({ matchKey: prepared.matchKey, key })
@@ -264,7 +289,7 @@ export class Observing {
       }
       this.#turn.received(work)
       this.#turn.linked(work, binding, prepared.nativeId)
-      this.#turn.done(prepared)
+      this.#finish(prepared, seen.missing)
     })
     if (!folded) this.#turn.batch.undo(key)
   }

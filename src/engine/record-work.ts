@@ -100,6 +100,7 @@ export function emptyLane(binding: BindingModel): Lane {
     token: null,
     basis: NO_SEQ,
     byChance: [],
+    unfolded: [],
     intent: null,
     overlays: [],
     reading: null,

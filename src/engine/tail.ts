@@ -61,8 +61,25 @@ export class Tail {
     return at
   }
 
-  /** Up to `max` entries in order; from the journal when memory has none. */
+  /** Up to `max` entries in order, and more where a source transaction would be split; from the journal when memory has none. */
   take(max: number): JournalEntry[] | Promise<JournalEntry[]> {
+    const entries = this.#next(max)
+    if (entries instanceof Promise) return entries.then((read) => this.#wholeTx(read))
+    return openTx(entries.at(-1)) === undefined ? entries : this.#wholeTx(entries)
+  }
+
+  async #wholeTx(entries: JournalEntry[]): Promise<JournalEntry[]> {
+    for (let open = openTx(entries.at(-1)); open !== undefined && entries.length < TX_MAX; ) {
+      const [next] = await this.#next(1)
+      if (next === undefined) break
+      entries.push(next)
+      // A feed's page is one append, so what belongs together stands together.
+      open = txOf(next)?.id === open ? openTx(next) : undefined
+    }
+    return entries
+  }
+
+  #next(max: number): JournalEntry[] | Promise<JournalEntry[]> {
     if (this.#entries.length === 0 && this.#nextSeq <= this.#journal.last()) return this.#readBack(max)
     return this.#takeEntries(max)
   }
@@ -79,4 +96,15 @@ export class Tail {
     this.#entries = []
     return entries
   }
+}
+
+/** A source transaction larger than this is split, visibly: its rest stands in the next commit. */
+const TX_MAX = 10_000
+
+const txOf = ({ input }: JournalEntry) => (input.type === 'notification' ? input.change.sourceTx : undefined)
+
+/** The transaction that an entry leaves open. */
+function openTx(entry: JournalEntry | undefined): string | undefined {
+  const tx = entry === undefined ? undefined : txOf(entry)
+  return tx?.last === false ? tx.id : undefined
 }

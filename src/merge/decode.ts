@@ -25,6 +25,7 @@ export function changedValues(
   before: Image,
   now: Image,
   references: References,
+  missing: Missing[] | null = null,
 ): ChangedValue[] {
   const changed: ChangedValue[] = []
   for (const mapping of binding.fields) {
@@ -32,10 +33,11 @@ export function changedValues(
     if (!mapping.natives.some((name) => name in now && !valuesEqual(now[name], before[name]))) continue
     const model = entity.fields[mapping.field]
     if (model === undefined) continue
-    const value = decodeValue(binding, mapping, model, '', before, now, references)
-    changed.push({ path: mapping.field, element: null, value, natives: mapping.natives })
+    const { natives } = mapping
+    const value = orMissing(missing, natives, () => decodeValue(binding, mapping, model, '', before, now, references))
+    if (value !== undefined) changed.push({ path: mapping.field, element: null, value, natives })
   }
-  if (binding.parts.length > 0) changedParts(entity, binding, before, now, references, changed)
+  if (binding.parts.length > 0) changedParts(entity, binding, before, now, references, changed, missing)
   return changed
 }
 
@@ -46,6 +48,7 @@ function changedParts(
   now: Image,
   references: References,
   changed: ChangedValue[],
+  missing: Missing[] | null,
 ): void {
   for (const mapping of binding.parts) {
     const part = entity.parts[mapping.part]
@@ -70,10 +73,30 @@ function changedParts(
         if (!natives.some((name) => name in now && !valuesEqual(now[name], before[name]))) continue
         const model = part.fields[field.field]
         if (model === undefined) continue
-        const value = decodeValue(binding, field, model, element + '.', before, now, references)
+        const value = orMissing(missing, natives, () =>
+          decodeValue(binding, field, model, element + '.', before, now, references),
+        )
+        if (value === undefined) continue
         changed.push({ path: `${path}.${field.field}`, element: path, value, natives })
       }
     }
+  }
+}
+
+/** Native values that cannot be translated yet, because the record that they refer to is not known. */
+export interface Missing {
+  readonly reference: MissingReference
+  readonly natives: readonly Path[]
+}
+
+/** The value, or undefined when it refers to what is not known and that is collected; otherwise throws MissingReference. */
+function orMissing(missing: Missing[] | null, natives: readonly Path[], decode: () => Value): Value | undefined {
+  try {
+    return decode()
+  } catch (error) {
+    if (missing === null || !(error instanceof MissingReference)) throw error
+    missing.push({ reference: error, natives })
+    return undefined
   }
 }
 

@@ -30,6 +30,7 @@ export function foldDelete(
     image: {},
     sent: {},
     overlays: [],
+    unfolded: [],
     intent: null,
     reading: null,
     retry: null,

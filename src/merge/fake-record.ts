@@ -156,6 +156,7 @@ export function laneOf(more: Partial<Lane> = {}): Lane {
     token: asToken('3'),
     basis: asJournalPosition(9),
     byChance: [],
+    unfolded: [],
     intent: null,
     overlays: [],
     reading: null,

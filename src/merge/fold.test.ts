@@ -495,3 +495,22 @@ test('an entry that had to wait makes a newer version than the head has, not an 
     31, 31, 20,
   ])
 })
+
+describe('a reference to a record that is not known yet', () => {
+  const unknown = { ...references, keyOf: () => undefined }
+  const image = { n_email: 'b', n_owner: 'n7' }
+  const before = { record: recordOf(), lane: laneOf({ sent: {}, image: {} }) }
+
+  test('is left out where its entry can wait, and the rest is folded', () => {
+    const first = fold({ ...before, image, references: unknown, leaveOutMissing: true })
+    expect([first.missing?.nativeId, first.accepted, first.lane.unfolded]).toEqual(['n7', ['email'], ['n_owner']])
+    expect(first.lane.image).toEqual({ n_email: 'b' })
+    const second = fold({ record: first.record, lane: first.lane, image, seq: asJournalPosition(21) })
+    expect([second.missing, second.accepted, second.lane.unfolded]).toEqual([null, ['owner'], []])
+    expect(second.record.head.owner?.value).toBe('a7')
+  })
+
+  test('stops the whole fold where it cannot', () => {
+    expect(() => fold({ ...before, image, references: unknown })).toThrow()
+  })
+})

@@ -12,9 +12,9 @@ import {
   valuesEqual,
 } from '../model/value.ts'
 import { addsUp, decideConflict, isSameSet } from './conflict.ts'
-import { type ChangedValue, changedValues, elementsOf } from './decode.ts'
+import { type ChangedValue, changedValues, elementsOf, type Missing } from './decode.ts'
 import { policyOf } from './policy.ts'
-import type { References } from './references.ts'
+import type { MissingReference, References } from './references.ts'
 import { agreedBy, setAsideFor, without } from './set-aside.ts'
 
 /** How an observation relates to a write of ours, when the ladder of docs/protocol.md 3.6 has found one. */
@@ -47,9 +47,13 @@ export interface FoldInput {
   readonly sourceTimeMs: number | undefined
   readonly own: OwnWriteSeen | null
   readonly references: References
+  /** Leave out what refers to records that are not known yet, and fold the rest; otherwise nothing is folded, and MissingReference is thrown. */
+  readonly leaveOutMissing?: boolean
 }
 
 export interface FoldResult {
+  /** The first reference that was left out. */
+  readonly missing: MissingReference | null
   readonly record: RecordState
   readonly lane: Lane
   readonly accepted: readonly Path[]
@@ -100,7 +104,16 @@ class Fold {
 
   run(): FoldResult {
     const { entity, binding, lane, image, references } = this.input
-    const changed = changedValues(entity, binding, lane.image, image, references)
+    const missing: Missing[] = []
+    const changed = changedValues(
+      entity,
+      binding,
+      lane.image,
+      image,
+      references,
+      this.input.leaveOutMissing ? missing : null,
+    )
+    const unfolded = missing.flatMap(({ natives }) => natives)
     for (const value of changed) this.#foldOne(value)
     const { parkedPaths } = this
     let record = this.input.record
@@ -108,10 +121,12 @@ class Fold {
     if (parkedPaths !== record.parkedPaths) record = { ...record, parkedPaths }
     const folded = {
       ...lane,
-      image: mergeImage(binding, lane.image, image),
+      image: mergeImage(binding, lane.image, unfolded.length === 0 ? image : imageWithout(image, unfolded)),
+      unfolded: unfolded.length + lane.unfolded.length === 0 ? lane.unfolded : unfolded,
       sent: changed.length === 0 ? lane.sent : this.sent,
     }
     return {
+      missing: missing[0]?.reference ?? null,
       record,
       lane: advanceBasis(record, folded, this.#proof()),
       accepted: this.accepted,
@@ -395,6 +410,9 @@ class Fold {
     return this.#origin
   }
 }
+
+const imageWithout = (image: Image, paths: readonly Path[]): Image =>
+  Object.fromEntries(Object.entries(image).filter(([path]) => !paths.includes(path)))
 
 const isPresence = (path: Path): boolean => splitPartPath(path)?.field === ''
 

@@ -26,7 +26,7 @@ export interface Change {
   readonly sourceTimeMs?: number
   /** The sender's id of this delivery; the same id seen again is acknowledged and not journalled again. */
   readonly deliveryId?: string
-  /** The source transaction. Carried and journalled; the fold does not keep its changes together yet, a batch may end inside one. */
+  /** The source transaction: its changes stand together in the journal and are folded in one commit, up to 10,000 of them. What is written from them to others is not one transaction. */
   readonly sourceTx?: { readonly id: string; readonly index: number; readonly last: boolean }
 }
 

@@ -111,6 +111,8 @@ export interface Lane {
    */
   readonly basis: JournalPosition
   readonly byChance: readonly Path[]
+  /** Native values that were told and are not folded yet, because they refer to records that are not known: the entry that told them is held, and folded for these alone. */
+  readonly unfolded: readonly Path[]
   readonly intent: Intent | null
   readonly overlays: readonly Overlay[]
   /** A read is wanted or under way: why, and the newest journal position it has to answer. */

@@ -21,6 +21,8 @@ export interface LaneBody {
   /** basis (absent: the record's head position), and what equals the head by chance only */
   readonly k?: number
   readonly h?: readonly Path[]
+  /** told, not folded yet */
+  readonly j?: readonly Path[]
   readonly w?: Intent
   readonly y?: readonly Overlay[]
   readonly r?: NonNullable<Lane['reading']>
@@ -51,6 +53,7 @@ export function encodeLane(lane: Lane, head: Fields, headSeq: number): LaneBody 
   encodeSent(lane.sent, head, body)
   if (lane.basis !== headSeq) body.k = lane.basis
   if (lane.byChance.length > 0) body.h = lane.byChance
+  if (lane.unfolded.length > 0) body.j = lane.unfolded
   if (lane.intent !== null) body.w = lane.intent
   if (lane.overlays.length > 0) body.y = lane.overlays
   if (lane.reading !== null) body.r = lane.reading
@@ -77,6 +80,7 @@ export function decodeLane(app: AppId, body: LaneBody, head: Fields, headSeq: nu
     token: (body.t as Token | undefined) ?? null,
     basis: asJournalPosition(body.k ?? headSeq),
     byChance: body.h ?? [],
+    unfolded: body.j ?? [],
     intent: body.w ?? null,
     overlays: body.y ?? [],
     reading: body.r ?? null,

@@ -68,6 +68,7 @@ const lane = fc.record({
   token,
   basis: safe,
   byChance: fc.array(path, { maxLength: 2 }),
+  unfolded: fc.array(path, { maxLength: 2 }),
   intent: fc.option(intent, { freq: 2 }),
   overlays: fc.array(fc.record({ op, token, patch: fields, native: fields }), { maxLength: 2 }),
   reading: fc.option(

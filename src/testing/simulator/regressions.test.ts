@@ -8,6 +8,7 @@ const SEEDS: readonly (readonly [seed: number, why: string])[] = [
   [51716, 'what a deleter held by chance only, set last by others, was not kept'],
   [60523, 'the refusal of a second try was taken for the end of the first, which was applied later'],
   [100162, 'a search for a create that had been refused went on for ever'],
+  [200223, 'a condition on old values said nothing of fields that the log had yet to show after our create'],
   [101055, 'an application whose versions are made from the content was set back to what it held before our write'],
 ]
 

@@ -44,6 +44,7 @@ export const sampleLane = (app: AppId, over: Partial<Lane> = {}): Lane => ({
   token: asToken('3'),
   basis: asJournalPosition(1),
   byChance: [],
+  unfolded: [],
   intent: null,
   overlays: [],
   reading: null,
