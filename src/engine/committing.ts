@@ -29,6 +29,10 @@ export class Committing {
     const conflicts: Conflict[] = []
     const matches: CommitBatch['matches'][number][] = []
     for (const work of this.#turn.batch.works.values()) {
+      if (!work.changed && this.#turn.recovered.has(work.state.key) && this.#openLanes(work)?.length === 0) {
+        engine.openKeys.add(work.state.key)
+        this.#turn.rewritten.add(work.state.key)
+      }
       if (!work.changed && !this.#turn.rewritten.has(work.state.key)) continue
       work.state = { ...work.state, rev: work.expectRev + 1 }
       const openLanes = this.#openLanes(work)

@@ -181,7 +181,7 @@ export class Cycle {
     const work = this.#turn.batch.work(lane.key)
     const binding = work?.entity.bindings.get(lane.app)
     this.#engine.openKeys.add(lane.key)
-    if (lane.state === 'waiting' || lane.state === 'behind') this.#turn.rewritten.add(lane.key)
+    if (lane.state === 'waiting' || lane.state === 'behind') this.#turn.recovered.add(lane.key)
     if (work === undefined || binding === undefined || this.#engine.dispatcher.isInFlight(laneKey(lane.key, lane.app)))
       return
     doubtAfterRestart(work, binding, { seq: this.#engine.cursor, atMs: this.#turn.nowMs })

@@ -38,6 +38,8 @@ export class Turn {
   readonly fresh = new Set<string>()
   /** Records whose rows among the open lanes may say what is over, although nothing else of them changes. */
   readonly rewritten = new Set<CanonicalKey>()
+  /** The same after a restart, of records of which nothing is open any more. */
+  readonly recovered = new Set<CanonicalKey>()
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
   /** What planning found for each lane of the touched records; idle where it is not named. */
