@@ -51,7 +51,9 @@ function countSuite({ name, status, assertionResults }) {
 }
 
 function countSkipped(file, test) {
-  const refused = process.env.CI === 'true' && NEEDS_SERVICE.test(file)
+  // A case of a published suite that does not apply to an adapter says why in its title; that is no missing service.
+  const doesNotApply = test.fullName.includes('(not here: ')
+  const refused = process.env.CI === 'true' && NEEDS_SERVICE.test(file) && !doesNotApply
   if (refused) tally.failed++
   else tally.skipped++
   const why = refused ? 'FAILED (its service is missing, and CI=true)' : 'skipped'
