@@ -82,10 +82,6 @@ export class PairTable {
     return this.#sumHi[slot] === 0 && this.#sumLo[slot] === 0 ? 'equal' : 'different'
   }
 
-  seenOf(key: Hash): number {
-    return this.#seen[this.#slotOf(key.hi, key.lo)] as number
-  }
-
   /** Everything as bytes, for a checkpoint. */
   dump(): Uint8Array {
     const parts = this.#arrays().map((array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
