@@ -56,6 +56,8 @@ export {
   derived,
   type Key,
   key,
+  type Lossy,
+  lossy,
   type ReadOnly,
   readOnly,
   type WriteOnly,

@@ -104,6 +104,12 @@ const LAYERS: readonly Layer[] = [
     rule: 'the config imports model, errors and lib, and the option types of a connector as types only',
   },
   {
+    name: 'check',
+    holds: inFolder('check'),
+    may: ['model', 'errors', 'lib', 'config'],
+    rule: 'the check tries a compiled config with made-up values; it knows no engine, no adapter and no server',
+  },
+  {
     name: 'public api',
     holds: (path) => path === 'src/index.ts',
     may: ['config', 'errors', 'model'],
@@ -118,7 +124,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'cli',
     holds: inFolder('cli'),
-    may: [...BENEATH_SERVER, 'server'],
+    may: [...BENEATH_SERVER, 'server', 'check'],
     rule: 'the command line is the outermost layer; it imports no stage, and nothing that is shipped imports it',
   },
   {

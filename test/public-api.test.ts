@@ -4,7 +4,7 @@ import { read } from './support/sources.ts'
 /** What the package gives to people at run time, by entry point. A name that comes or goes is a change that they notice: it belongs into the changelog too. */
 const PUBLIC: Readonly<Record<string, string>> = {
   '.': `ERROR_CODES SyncError addRemove bytes cents counter date decimal decimalText defineHub derived entity enumMap env flow
-    httpStatusOf hubOf idIn ignore instant int64 integerText isHubDefinition isoInstant key latest manual merge numberId postgresStore
+    httpStatusOf hubOf idIn ignore instant int64 integerText isHubDefinition isoInstant key latest lossy manual merge numberId postgresStore
     prefer propagate property quarantine readOnly reference resolveText rowOf softDelete status sync unixMillis unixSeconds writeOnly`,
   './connectors/http':
     'afterDelivery allOf apiKey basic bearer createHttpConnector createHttpListener csv del etag form fromAddresses get github header hmac http httpCapabilities hubspot json multipart mutualTls param patch poll post put query queryKey salesforce shopify slack soap soapCall soapService standardWebhooks stripe text unordered unverified webhook xml',

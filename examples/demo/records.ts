@@ -37,7 +37,8 @@ export const Client = z.object({
   ...inWarehouse,
   clientId: z.string(),
   displayName: z.string(),
-  mail: z.string(),
+  // It keeps mail addresses in lower case, whatever it is given.
+  mail: z.string().refine((kept) => kept === kept.toLowerCase()),
   phoneNumber: z.string().nullable(),
   town: z.string().nullable(),
   creditLimit: z.string(),

@@ -9,6 +9,7 @@ import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
 import { addFlows } from './flow-commands.ts'
 import { addInspecting } from './inspecting.ts'
 import { type ProcessLike, Terminal } from './terminal.ts'
+import { addTrying } from './trying.ts'
 
 /** The options that every command takes, before or after its name. */
 export interface GlobalOptions {
@@ -77,6 +78,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   addFlows(program, choose)
   addDeciding(program, choose)
   addInspecting(program, choose)
+  addTrying(program, choose)
   addDatabases(program, choose)
   // Subcommands inherit neither of the two.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
@@ -198,7 +200,7 @@ function portOf(text: string): number {
   return port
 }
 
-function countOf(text: string): number {
+export function countOf(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
   return Number(text)
 }

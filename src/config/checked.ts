@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Branded } from './kinds.ts'
-import type { Derived, ReadOnly, WriteOnly } from './mapping.ts'
+import type { Derived, Lossy, ReadOnly, WriteOnly } from './mapping.ts'
 import type { RowType } from './row.ts'
 
 /**
@@ -339,9 +339,11 @@ export type CheckedField<M, V, Row, Name> =
     ? CheckedOneWay<M, Form, CheckedForm<Form, V, Row, Name, 'in'>>
     : M extends WriteOnly<infer Form>
       ? CheckedOneWay<M, Form, CheckedForm<Form, V, Row, Name, 'out'>>
-      : M extends Derived<infer Natives, infer Given, infer Out>
-        ? CheckedDerived<M, Natives, Given, Out, V, Row, Name>
-        : CheckedForm<M, V, Row, Name, 'both'>
+      : M extends Lossy<infer Form>
+        ? CheckedOneWay<M, Form, CheckedForm<Form, V, Row, Name, 'both'>>
+        : M extends Derived<infer Natives, infer Given, infer Out>
+          ? CheckedDerived<M, Natives, Given, Out, V, Row, Name>
+          : CheckedForm<M, V, Row, Name, 'both'>
 
 export type CheckedFields<F, Fields, Row> = {
   readonly [K in keyof F]: K extends keyof Fields

@@ -28,6 +28,7 @@ interface Form {
   /** Several names: the conversion takes a list. */
   readonly several: boolean
   readonly direction: Direction
+  readonly lossy?: true
   readonly conversion: Conversion | null
 }
 
@@ -51,8 +52,16 @@ export function compileFieldMapping(
   const decode = direction === 'out' ? null : decodeOf(where, form, conversion)
   const encode = direction === 'in' ? null : encodeOf(where, form, conversion)
   return {
-    mapping: { field: model.name, natives, direction, reference: model.reference ?? null, decode, encode },
-    shape: `${model.name}:${shape.kind} ${direction} ${natives.join('+')} ${conversion?.name ?? '='}`,
+    mapping: {
+      field: model.name,
+      natives,
+      direction,
+      reference: model.reference ?? null,
+      decode,
+      encode,
+      ...(form.lossy === true && { lossy: true }),
+    },
+    shape: `${model.name}:${shape.kind} ${form.lossy === true ? 'lossy' : direction} ${natives.join('+')} ${conversion?.name ?? '='}`,
   }
 }
 
@@ -68,6 +77,7 @@ function readForm(where: string, given: unknown): Form {
     const direction = given.mapping === 'readOnly' ? 'in' : 'out'
     return { ...readPair(where, given.form, direction), direction }
   }
+  if (isPlainObject(given) && given.mapping === 'lossy') return { ...readPair(where, given.form, 'both'), lossy: true }
   if (isPlainObject(given) && given.mapping === 'derived') return readDerived(where, given)
   return readPair(where, given, 'both')
 }

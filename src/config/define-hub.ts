@@ -29,6 +29,8 @@ export interface HubConfig {
 /** The config, checked and compiled: everything that the engine and the connectors need, as data and pure functions. */
 export interface HubDefinition {
   readonly model: HubModel
+  /** As they were given, with their schemas: for what tries the config, never for what runs it. */
+  readonly declared: readonly SyncDefinition[]
   readonly apps: ReadonlyMap<AppId, AppDefinition>
   readonly flows: readonly CompiledFlow[]
   readonly limits: HubLimits
@@ -55,6 +57,7 @@ export function defineHub(config: HubConfig): HubDefinition {
   }
   const definition: HubDefinition = {
     model: { ...hubModel(entities), brakes: readBrakes(config.brakes) },
+    declared: syncs,
     apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
     flows: compiledFlows,
     limits,

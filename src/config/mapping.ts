@@ -19,6 +19,12 @@ export interface WriteOnly<Form> {
   readonly form: Form
 }
 
+/** `lossy(['euros', wholeEuros])`: both ways, though the application keeps less than it is given. */
+export interface Lossy<Form> {
+  readonly mapping: 'lossy'
+  readonly form: Form
+}
+
 /** `derived(['first', 'last'], (row) => ...)`: computed from what the application tells us. */
 export interface Derived<Natives extends readonly string[], Row, Out> {
   readonly mapping: 'derived'
@@ -37,6 +43,12 @@ export const readOnly = <const Form>(form: Form): ReadOnly<Form> => ({ mapping: 
 
 /** The value is written to this application only: what it says of it is not a change. */
 export const writeOnly = <const Form>(form: Form): WriteOnly<Form> => ({ mapping: 'writeOnly', form })
+
+/**
+ * Mapped both ways, and known to come back as less than was written: rounded, shortened, without its letter case. What the application keeps is then not taken for
+ * a change, and is left out of comparisons between applications. `latchwork check` asks for this word where a codec loses something.
+ */
+export const lossy = <const Form>(form: Form): Lossy<Form> => ({ mapping: 'lossy', form })
 
 /**
  * The value is computed from one or more native fields and never written back. Write the type of the parameter down: it is checked
@@ -76,8 +88,8 @@ export interface TypedMapping<Types extends EntityTypes, Row, F, P> {
   /** Needed only where no row type says it. */
   readonly idType?: 'text' | 'number'
   /**
-   * Canonical field: `'native'` where the types are equal, `['native', codec]`, `[['first', 'last'], codec]`, `readOnly(...)`, `writeOnly(...)` or
-   * `derived([...], fn)`. Only the fields that this application has.
+   * Canonical field: `'native'` where the types are equal, `['native', codec]`, `[['first', 'last'], codec]`, `readOnly(...)`, `writeOnly(...)`,
+   * `lossy(...)` or `derived([...], fn)`. Only the fields that this application has.
    */
   readonly fields: Valid<F, CheckedFields<F, Types['fields'], Row>>
   /** `lines: { from: 'lines', key: 'line_no', fields: { ... } }`: the native array of a part, and the field of its elements that holds the key. */

@@ -29,15 +29,20 @@ export function nativeKindOf(row: unknown, path: string): NativeKind {
   return kindOfValue(unwrapped(at))
 }
 
-/** The element schema of a native array; undefined when nothing is known of it. */
-export function elementOf(row: unknown, path: string): unknown {
+/** The schema of a native field as it was given, null and all; undefined when nothing is known of it. */
+export function schemaAt(row: unknown, path: string): z.core.$ZodType | undefined {
   let at: unknown = row
   for (const segment of path.split('.')) {
     const inner = unwrapped(at)
     if (inner === undefined || defOf(inner).type !== 'object') return undefined
     at = defOf(inner).shape[segment]
   }
-  const list = unwrapped(at)
+  return isZod(at) ? at : undefined
+}
+
+/** The element schema of a native array; undefined when nothing is known of it. */
+export function elementOf(row: unknown, path: string): unknown {
+  const list = unwrapped(schemaAt(row, path))
   return list !== undefined && defOf(list).type === 'array' ? defOf(list).element : undefined
 }
 

@@ -44,7 +44,7 @@ export function factorsOf(entity: EntityModel): ReadonlyMap<BindingModel, Readon
 /** `email`, `lines[]` for the presence of an element, `lines[].qty`: without the keys of elements. */
 function comparedPaths(binding: BindingModel): string[] {
   const readable = (field: BindingModel['fields'][number]): boolean =>
-    field.direction !== 'out' && field.decode !== null
+    field.direction !== 'out' && field.decode !== null && field.lossy !== true
   const paths = binding.fields.filter(readable).map(({ field }) => field)
   for (const part of binding.parts) {
     paths.push(`${part.part}[]`)

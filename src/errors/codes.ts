@@ -1,3 +1,4 @@
+import { CHECK_CODES } from './check-codes.ts'
 import type { CodeEntry } from './code-entry.ts'
 import { CONTACT_CODES } from './contact-codes.ts'
 import { FLOW_CODES } from './flow-codes.ts'
@@ -436,6 +437,7 @@ export const ERROR_CODES = {
   },
   ...FLOW_CODES,
   ...CONTACT_CODES,
+  ...CHECK_CODES,
   'query.unknown-record': {
     handling: 'park',
     status: 404,

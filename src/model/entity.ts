@@ -94,6 +94,8 @@ export interface FieldMapping {
   readonly natives: readonly string[]
   readonly direction: 'both' | 'in' | 'out'
   readonly reference: EntityName | null
+  /** What is written may come back as less; a comparison of applications leaves it out. */
+  readonly lossy?: true
   /** Native values by native name to the canonical value. A native that was not sent is absent. Throws when it cannot. */
   readonly decode: ((values: Readonly<Record<string, Value>>) => Value) | null
   /** The canonical value to native values by native name. Throws when it cannot. */

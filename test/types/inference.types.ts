@@ -21,6 +21,7 @@ import {
   integerText,
   key,
   latest,
+  lossy,
   manual,
   merge,
   prefer,
@@ -168,7 +169,7 @@ export const customers = sync(
     }),
     open: http({ baseUrl: 'http://open' }).resource('/anything', {
       id: 'key',
-      fields: { name: 'a.b', phone: ['c', phoneOrEmpty], size: readOnly(['d', integerText]) },
+      fields: { name: lossy('a.b'), phone: lossy(['c', phoneOrEmpty]), size: readOnly(['d', integerText]) },
     }),
   },
   {

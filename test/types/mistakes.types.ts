@@ -12,6 +12,7 @@ import {
   instant,
   key,
   latest,
+  lossy,
   manual,
   merge,
   prefer,
@@ -106,6 +107,18 @@ export const conversions = sync(customer, {
       phone: 'phone',
       // @ts-expect-error this conversion has no inverse
       status: ['state', z.array(z.object({ a: shout }))],
+    },
+  }),
+})
+
+export const losing = sync(customer, {
+  desk: desk.resource('/customers', Row, {
+    id: 'id',
+    fields: {
+      // @ts-expect-error this conversion has no inverse
+      name: lossy(['full_name', shout]),
+      // @ts-expect-error 'nope' is not a field of this application's records
+      email: lossy('nope'),
     },
   }),
 })

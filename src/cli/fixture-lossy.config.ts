@@ -1,0 +1,3 @@
+import { lossyHub } from './fixture-check.ts'
+
+export default lossyHub(false)
