@@ -127,7 +127,9 @@ export class Answers {
     const binding = work?.entity.bindings.get(input.read.app)
     if (work === undefined || binding === undefined) return
     const begunAfter = this.#turn.live.has(entry.seq) ? input.begunAfter : BEFORE_RESTART
-    takePass(work, binding, begunAfter, { seq: entry.seq, atMs: entry.atMs })
+    const reading = work.lane(binding).reading
+    const isFenced = reading !== null && this.#turn.engine.due.awaits(laneReason(key, binding.app), reading.notBeforeMs)
+    takePass(work, binding, begunAfter, { seq: entry.seq, atMs: entry.atMs }, isFenced)
     this.#turn.laneFreed(work, binding)
   }
 

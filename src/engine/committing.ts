@@ -2,7 +2,15 @@ import { isPausing } from '../deliver/backoff.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, Link, Note, OpenLane, RecordState } from '../model/record.ts'
+import {
+  type Conflict,
+  isThere,
+  type Lane,
+  type Link,
+  type Note,
+  type OpenLane,
+  type RecordState,
+} from '../model/record.ts'
 import type { CommitBatch, RecordWrite } from '../ports/store.ts'
 import { CONSUMER } from './engine.ts'
 import { mayLeaveEarly } from './latching.ts'
@@ -200,6 +208,7 @@ export class Committing {
       )
     }
     this.#trackOverlays(record, lane)
+    this.#wakeWaiters(record, lane)
     const quarantinedUntilMs = record.deleted && lane.exists === true ? record.deletion?.untilMs : undefined
     // Most lanes have nothing else outstanding; their names need not be made.
     const isQuiet = lane.intent === null && lane.reading === null && lane.waitsFor === null && lane.retry === null
@@ -209,7 +218,7 @@ export class Committing {
     const isDue = this.#turn.isDue(record.key, lane.app)
     if (dispatcher.isInFlight(flight)) return
     if (lane.reading !== null) {
-      if (isPausing(lane.reading.notBeforeMs, this.#turn.nowMs) && !isDue)
+      if (this.#isPausing(name, lane.reading.notBeforeMs, isDue))
         return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
       due.delete(name)
       const isCreate = lane.nativeId === null
@@ -221,7 +230,7 @@ export class Committing {
     }
     if (lane.intent !== null) {
       if (lane.park !== null) return
-      if (isPausing(lane.intent.notBeforeMs, this.#turn.nowMs) && !isDue)
+      if (this.#isPausing(name, lane.intent.notBeforeMs, isDue))
         return this.#turn.engine.schedule(name, lane.intent.notBeforeMs)
       due.delete(name)
       // A write decided in this turn has its slot; one that is sent again, or had to wait for an answer, needs one.
@@ -231,12 +240,32 @@ export class Committing {
       dispatcher.write(record, lane, lane.intent, binding)
       return
     }
-    if (lane.waitsFor !== null && lane.park === null) {
-      this.#turn.engine.schedule(name, lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs)
-    }
-    if (quarantinedUntilMs !== undefined) this.#turn.engine.schedule(name, quarantinedUntilMs)
+    // A time that is over has been planned for in this turn: what keeps the lane back all the same wakes it itself.
+    const deadlineMs =
+      lane.waitsFor === null || lane.park !== null
+        ? 0
+        : lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs
+    if (deadlineMs > this.#turn.nowMs) this.#turn.engine.schedule(name, deadlineMs)
+    if (quarantinedUntilMs !== undefined && quarantinedUntilMs > this.#turn.nowMs)
+      this.#turn.engine.schedule(name, quarantinedUntilMs)
     if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, this.#turn.nowMs))
       this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
+  }
+
+  /** What refers to this record can be written now: it has come to be in this application, or is known again not to have gone. */
+  #wakeWaiters({ key }: RecordState, lane: Lane): void {
+    const { linkWaiters, replan } = this.#turn.engine
+    if (linkWaiters.size === 0 || lane.nativeId === null || !isThere(lane)) return
+    const name = laneKey(key, lane.app)
+    const waiters = linkWaiters.get(name)
+    if (waiters === undefined) return
+    linkWaiters.delete(name)
+    for (const waiter of waiters) replan.add(waiter)
+  }
+
+  /** A pause ends when its time is over by the monotonic clock; the wall clock is only asked for one that is not under way yet. */
+  #isPausing(name: string, notBeforeMs: number, isDue: boolean): boolean {
+    return !isDue && (this.#turn.engine.due.awaits(name, notBeforeMs) || isPausing(notBeforeMs, this.#turn.nowMs))
   }
 
   /** A write that the log does not show within a while has changed nothing; then the log is asked to be read to its end, to be sure. */

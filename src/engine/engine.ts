@@ -407,10 +407,14 @@ export class Engine {
     })
   }
 
-  /** Schedules a lane for `notBeforeMs` (wall clock, from the record); the wait itself is monotonic and bounded. */
+  /**
+   * Schedules a lane for `notBeforeMs` (wall clock, from the record); the wait itself is monotonic and bounded. A wait that is under way goes on as it is: a wall clock that
+   * is set forward must not end a fence before its time.
+   */
   schedule(name: string, notBeforeMs: number): void {
+    if (this.due.awaits(name, notBeforeMs)) return
     const waitMs = Math.min(Math.max(0, notBeforeMs - this.clock.nowMs()), MAX_WAIT_MS)
-    this.due.set(name, this.clock.monotonicMs() + waitMs)
+    this.due.set(name, this.clock.monotonicMs() + waitMs, notBeforeMs)
   }
 
   markBehind(app: AppId, key: CanonicalKey): void {

@@ -199,7 +199,9 @@ export function adoptCreate(
     park: null,
     readSeq: seen.isRead ? seen.seq : lane.readSeq,
   }
-  if (seen.image === null) work.setLane(closed)
+  // A hint names it and tells nothing of it: what its users have made of it meanwhile is read.
+  if (seen.image === null)
+    work.setLane({ ...closed, reading: { why: 'hint', afterSeq: seen.seq, notBeforeMs: 0, tries: 0 } })
   else {
     const { patch, native } = intent
     const own: OwnWriteSeen = { how: 'included', patch, native, origin: intent, headSeq: null }
@@ -213,6 +215,7 @@ export function adoptCreate(
 /** After a restart every open write is in doubt, whether it was sent or not. */
 export function doubtAfterRestart(work: RecordWork, binding: BindingModel, at: At): void {
   const lane = work.lane(binding)
+  if (lane.intent?.state === 'unknown') work.setLane(fencedAnew(lane, lane.intent, binding, at))
   if (lane.intent === null || lane.intent.state !== 'open') return
   const settled = unknown(
     work.state,
@@ -237,4 +240,21 @@ export function doubtAfterRestart(work: RecordWork, binding: BindingModel, at: A
         ? reading
         : { ...reading, notBeforeMs: at.atMs },
   })
+}
+
+/**
+ * How long the hub was away can only be told by a wall clock, and that may have been set meanwhile. So a fence that was not over begins anew: a request of before may be
+ * applied until then.
+ */
+function fencedAnew(lane: Lane, intent: Intent, binding: BindingModel, at: At): Lane {
+  const { condition, fenceMs } = binding.capabilities
+  const untilMs = at.atMs + fenceMs
+  const doubted = intent.doubtUntilMs === undefined ? intent : { ...intent, doubtUntilMs: untilMs }
+  const { reading } = lane
+  const isFenced = intent.kind === 'create' || condition === 'C0' || isLogFed(binding.capabilities)
+  return {
+    ...lane,
+    intent: doubted,
+    reading: reading?.why === 'unknown' && isFenced ? { ...reading, notBeforeMs: untilMs } : reading,
+  }
 }

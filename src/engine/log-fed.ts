@@ -174,7 +174,14 @@ export function adoptLogged(
 /**
  * The log has been read past the time at which this was asked. A write in doubt that it has not shown was not applied (its fence is over by then); one that was acknowledged and is not in it, changed nothing.
  */
-export function takePass(work: RecordWork, binding: BindingModel, begunAfter: JournalPosition, at: At): void {
+export function takePass(
+  work: RecordWork,
+  binding: BindingModel,
+  begunAfter: JournalPosition,
+  at: At,
+  /** The log was asked for the sake of other writes: what is in doubt may still be applied. */
+  isFenced = false,
+): void {
   let lane = work.lane(binding)
   const silent = lane.overlays.filter((one) => one.seq <= begunAfter)
   for (const overlay of silent) {
@@ -188,7 +195,7 @@ export function takePass(work: RecordWork, binding: BindingModel, begunAfter: Jo
   }
   if (silent.length > 0) lane = { ...lane, overlays: lane.overlays.filter((one) => one.seq > begunAfter) }
   const { reading, intent } = lane
-  if (reading !== null && begunAfter >= reading.afterSeq) {
+  if (reading !== null && begunAfter >= reading.afterSeq && !isFenced) {
     lane = { ...lane, reading: null }
     if (intent?.state === 'unknown') {
       work.say(at, lane.app, 'resolved', `${intent.op} was not applied: the log of ${lane.app} does not show it`, {

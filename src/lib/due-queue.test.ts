@@ -55,6 +55,20 @@ describe('the due queue', () => {
     )
   })
 
+  test('knows what a name waits for until it is due, deleted or cleared', () => {
+    const queue = new DueQueue()
+    const awaited = () => [queue.awaits('a', 70), queue.awaits('b', 70), queue.awaits('c', 70)]
+    for (const name of ['a', 'b', 'c']) queue.set(name, 5, 70)
+    expect([awaited(), queue.awaits('a', 71)]).toEqual([[true, true, true], false])
+    queue.delete('b')
+    expect(awaited()).toEqual([true, false, true])
+    queue.take(5)
+    expect(awaited()).toEqual([false, false, false])
+    queue.set('a', 9, 70)
+    queue.clear()
+    expect(queue.awaits('a', 70)).toBe(false)
+  })
+
   test('a name is due once, at the time set last', () => {
     const queue = new DueQueue()
     for (const ms of [5, 3, 9, 5]) queue.set('a', ms)

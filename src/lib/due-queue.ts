@@ -2,24 +2,34 @@
 export class DueQueue {
   readonly #heap: { name: string; dueMs: number }[] = []
   readonly #due = new Map<string, number>()
+  /** What each name waits for, where that was said. */
+  readonly #awaited = new Map<string, number>()
 
   get size(): number {
     return this.#due.size
   }
 
   /** Sets when a name is due, replacing what was set before. */
-  set(name: string, dueMs: number): void {
+  set(name: string, dueMs: number, awaited?: number): void {
+    if (awaited !== undefined) this.#awaited.set(name, awaited)
     if (this.#due.get(name) === dueMs) return
     this.#due.set(name, dueMs)
     this.#push({ name, dueMs })
   }
 
+  /** Whether a name is waiting for just this. */
+  awaits(name: string, awaited: number): boolean {
+    return this.#awaited.get(name) === awaited
+  }
+
   delete(name: string): void {
     this.#due.delete(name)
+    this.#awaited.delete(name)
   }
 
   clear(): void {
     this.#due.clear()
+    this.#awaited.clear()
     this.#heap.length = 0
   }
 
@@ -37,7 +47,7 @@ export class DueQueue {
       const first = this.#heap[0]
       if (first === undefined || first.dueMs > nowMs) return names
       this.#pop()
-      this.#due.delete(first.name)
+      this.delete(first.name)
       names.push(first.name)
     }
   }

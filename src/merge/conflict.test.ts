@@ -203,6 +203,20 @@ describe('manual', () => {
     expect(result.record.parkedPaths).toEqual({})
   })
 
+  test('the same where the value that stands is another by then: the application is behind, and claims nothing', () => {
+    const aside = { phone: { code: 'merge.manual', message: '', apps: [crm] } }
+    const own: OwnWriteSeen = {
+      how: 'exact',
+      patch: { phone: 'older' },
+      native: { n_phone: 'older' },
+      origin: null,
+      headSeq: null,
+    }
+    const result = meet({ policy, base: 'r', current: 'l', incoming: 'older', own, record: { parkedPaths: aside } })
+    expect(result.conflicts).toMatchObject([{ loserApp: crm, loserValue: 'r' }])
+    expect([result.record.parkedPaths, result.lane.sent.phone]).toEqual([{}, 'older'])
+  })
+
   test('a write of ours that took the whole element away takes the value that was kept in it to the log', () => {
     const item = 'lines[1]'
     const image = { items: true, 'items[1]': true, 'items[1].n_qty': 3 }

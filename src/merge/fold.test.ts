@@ -428,6 +428,25 @@ test('a value of a record that is deleted is kept as the loser, and never brings
   ])
 })
 
+test('a value that a user of a deleted record came back to is kept, too: nobody who deleted it had seen that', () => {
+  const record = recordOf({ deleted: true, head: headOf({ email: 'a' }) })
+  const result = fold({
+    record,
+    lane: laneOf({ sent: { email: 'b' }, image: { n_email: 'b' } }),
+    image: { n_email: 'a' },
+  })
+  expect(result.conflicts).toMatchObject([{ path: 'email', loserValue: 'a', reason: 'deleted' }])
+})
+
+test('what our write has left as it was stands for what we wrote, when it is known to be the state right after it', () => {
+  const record = recordOf({ head: headOf({ email: '' }) })
+  const lane = laneOf({ sent: { email: null }, image: { n_email: null } })
+  const own = { how: 'exact' as const, patch: { email: '' }, native: { n_email: '' }, origin: null, headSeq: null }
+  const result = fold({ record, lane, image: { n_email: null }, own })
+  expect([result.lane.sent.email, result.record]).toEqual(['', record])
+  expect(fold({ record, lane, image: { n_email: null }, own: { ...own, how: 'included' } }).lane.sent.email).toBeNull()
+})
+
 test('what we only write there is no change when the application tells it', () => {
   const record = recordOf({ head: headOf({ score: 's' }) })
   expectNothing(fold({ record, image: { n_score: 'x' } }), record)

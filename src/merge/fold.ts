@@ -115,6 +115,7 @@ class Fold {
     )
     const unfolded = missing.flatMap(({ natives }) => natives)
     for (const value of changed) this.#foldOne(value)
+    const isSettled = this.#settleUnchanged(changed)
     const { parkedPaths } = this
     let record = this.input.record
     if (this.headTouched) record = { ...record, head: this.head, headSeq: this.#originOfChange().seq }
@@ -123,7 +124,7 @@ class Fold {
       ...lane,
       image: mergeImage(binding, lane.image, unfolded.length === 0 ? image : imageWithout(image, unfolded)),
       unfolded: unfolded.length + lane.unfolded.length === 0 ? lane.unfolded : unfolded,
-      sent: changed.length === 0 ? lane.sent : this.sent,
+      sent: changed.length === 0 && !isSettled ? lane.sent : this.sent,
     }
     return {
       missing: missing[0]?.reference ?? null,
@@ -141,9 +142,24 @@ class Fold {
     }
   }
 
+  /** The state right after our write, and a value of it has not moved: what the application holds there stands for what we wrote, though it may look like nothing of the kind. */
+  #settleUnchanged(changed: readonly ChangedValue[]): boolean {
+    const { own } = this.input
+    if (own?.how !== 'exact') return false
+    let isSettled = false
+    for (const path in own.patch) {
+      const ours = own.patch[path] as Value
+      if (valuesEqual(this.sent[path], ours) || changed.some((one) => one.path === path)) continue
+      this.sent[path] = ours
+      isSettled = true
+    }
+    return isSettled
+  }
+
   /** What this observation shows of the versions that its application has had before it. */
   #proof(): Proof | null {
-    const shown = new Set([...this.accepted, ...this.won, ...this.convergent])
+    // What was merged is shown where it is just what the application holds: elsewhere its value is not the head's.
+    const shown = new Set([...this.accepted, ...this.won, ...this.convergent, ...this.merged])
     const { own } = this.input
     const ours = own?.headSeq ?? null
     if (shown.size === 0 && ours === null) return null
@@ -206,8 +222,8 @@ class Fold {
     if (cell === undefined || held === undefined || valuesEqual(held, ours)) return
     if (this.parkedPaths[path]?.apps?.includes(app) !== true) return
     this.#log(path, app, held, cell.origin.app, cell.value, 'both-changed', 'overwritten while set aside')
-    // With its element gone the application claims nothing any more; with another value of ours it is behind, as any other.
-    if (ours === undefined || valuesEqual(ours, cell.value)) this.parkedPaths = agreedBy(this.parkedPaths, path, app)
+    // The application claims nothing any more: it holds a value of ours, and is behind like any other, or the element is gone.
+    this.parkedPaths = agreedBy(this.parkedPaths, path, app)
   }
 
   /** The application came to what stands already. */
@@ -356,7 +372,6 @@ class Fold {
   }
 
   #logLoser(path: Path, value: Value, cell: HeadCell | undefined, reason: 'deleted'): void {
-    if (cell !== undefined && valuesEqual(cell.value, value)) return
     this.#log(
       path,
       this.input.binding.app,

@@ -213,6 +213,29 @@ describe('an unlinked record', () => {
     expect(resolve({ ...ours, kind: 'hint' }, { ...alone, correlated: inErp }).to).toBe('link')
   })
 
+  describe('that bears the correlation id of a record which has lived here before', () => {
+    const lived = (more: Partial<RecordState> = {}) =>
+      recordOf({ lanes: { [crm]: laneOf({ nativeId: asNativeId('8'), exists: false }) }, ...more })
+    const ours = { ...subject, correlationId: key }
+
+    test('is a copy that somebody made of it: a new record, unless it matches', () => {
+      expect(resolve(ours, { ...alone, correlated: lived() })).toEqual({ to: 'new', incarnation: 0 })
+      expect(resolve(ours, { ...alone, correlated: lived({ deleted: true }) }).to).toBe('new')
+      expect(resolve(ours, { ...alone, correlated: lived(), matched: lived() })).toMatchObject({
+        to: 'link',
+        why: 'match',
+      })
+      expect(resolve({ ...ours, kind: 'hint' }, { ...alone, correlated: lived() }).to).toBe('read')
+    })
+
+    test('is that record where its own id lives again, and nobody has deleted it elsewhere', () => {
+      const again = { ...alone, link: linkOf({ state: 'tombstone' }) }
+      const read = { ...ours, isRead: true }
+      expect(resolve(read, { ...again, correlated: lived() })).toMatchObject({ to: 'link', why: 'correlation' })
+      expect(resolve(read, { ...again, correlated: lived({ deleted: true }) }).to).toBe('new')
+    })
+  })
+
   test('that matches a record of other applications is that record; of a record here, ambiguous', () => {
     expect(resolve(subject, { ...alone, matched: inErp })).toEqual({ to: 'link', key, why: 'match', incarnation: 0 })
     const here = recordOf({ lanes: { [crm]: laneOf({ nativeId: asNativeId('8') }) } })

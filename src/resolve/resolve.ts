@@ -78,7 +78,9 @@ function byCorrelation(subject: Subject, around: Surroundings): CanonicalKey | u
   if (record === undefined || record.entity !== subject.binding.entity || record.key !== subject.correlationId)
     return undefined
   const lane = record.lanes[subject.binding.app]
-  return lane === undefined || isFree(lane) ? record.key : undefined
+  if (lane === undefined || lane.nativeId === null) return record.key
+  // It has lived here before: the id that lives again is it, another one that bears its correlation id is a copy which somebody made of it, and is matched like any record.
+  return isFree(lane) && !record.deleted && around.link?.key === record.key ? record.key : undefined
 }
 
 /** The record has no living counterpart in this application. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { asAppId, asCanonicalKey, asJournalPosition, asNativeId, asOpId } from '../../../model/ids.ts'
 import type { Conflict, HeldEntry, Lane, OpenLane, RecordState } from '../../../model/record.ts'
+import { REFUSED_TEXT } from '../apps/app.ts'
 import { CUSTOMER, ORDER } from '../fields.ts'
 import { type AppVersion, deliveryKey, type History, type HubEnd } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
@@ -95,6 +96,25 @@ describe('V3', () => {
       .user(4, 'a', { name: 'v4' })
       .hub('b', { name: 'v4' })
     expect(verdict(story.rests({ name: 'v4' }))).toBeNull()
+  })
+  it('knows a value that no application takes where it stands: in the head, with its lane in the list', () => {
+    const refused = (lanes: readonly string[]) => {
+      const text = `v2 ${REFUSED_TEXT}`
+      const story = inStep().user(2, 'b', { name: text }).user(3, 'a', { name: 'v3' }).hub('b', { name: 'v3' })
+      const openLanes = lanes.map(
+        (app) =>
+          ({ key: asCanonicalKey('c1'), app: asAppId(app), state: 'parked', code: 'target.rejected' }) as OpenLane,
+      )
+      const history = story.rests({ name: text }, { openLanes })
+      for (const app of lanes) {
+        Object.assign(history.apps.get(asAppId(app)) as object, { strict: true })
+        const lane = history.end?.states[0]?.lanes[asAppId(app)]
+        Object.assign(lane as Lane, { sent: { name: 'v3' }, park: { code: 'target.rejected', headSeq: 0 } })
+      }
+      return verdict(history)
+    }
+    expect(refused(['a', 'b'])).toBeNull()
+    expect(refused([])).toBe('V3')
   })
   it('sees an edit that a deletion took away unseen', () => {
     expect(verdict(inStep().user(2, 'b', { name: 'v2' }).userDeletes(3, 'a').hubDeletes('b').rests(null))).toBe('V3')

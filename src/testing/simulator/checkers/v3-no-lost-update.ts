@@ -1,3 +1,5 @@
+import type { RecordState } from '../../../model/record.ts'
+import { valuesEqual } from '../../../model/value.ts'
 import { ABSENT, NULL_TAINT } from '../fields.ts'
 import { type Oracle, shown, type WriteNode } from '../oracle.ts'
 
@@ -19,6 +21,7 @@ export function judgeLosses(oracle: Oracle): Losses {
   }
   for (const { node, deletion } of oracle.deletedKnowingly) accountEqual(oracle, accounted, node, deletion.seq)
   accountConflicts(oracle, accounted)
+  accountHeads(oracle, accounted)
   accountUnmapped(oracle, accounted)
   let declared = 0
   let lost: string | null = null
@@ -58,6 +61,26 @@ function accountConflicts(oracle: Oracle, accounted: Set<WriteNode>): void {
     if (record === undefined) continue
     const taint = oracle.taintOfCanonical(record, conflict.path, conflict.loserValue)
     for (const node of oracle.candidates(record, conflict.path, taint)) account(accounted, node)
+  }
+}
+
+/**
+ * What a record's applications refuse stands in its head and in the list of parked lanes: kept, shown, and written as soon as it is taken or replaced by something newer. There the head is the final
+ * value, and no application has it. Without a parked lane V2 demands the head's value of every application, and this adds nothing.
+ */
+function accountHeads(oracle: Oracle, accounted: Set<WriteNode>): void {
+  const { end } = oracle.history
+  for (const { key, app, state } of end?.openLanes ?? []) {
+    const record = oracle.recordOfKey.get(key)
+    const found = end?.states.find((one) => one.key === key)
+    if (state !== 'parked' || record === undefined || found === undefined || found.deleted) continue
+    const { sent = {} } = found.lanes[app] ?? {}
+    for (const path in found.head) {
+      const value = (found.head[path] as RecordState['head'][string]).value
+      if (valuesEqual(value, sent[path])) continue
+      const taint = oracle.taintOfCanonical(record, path, value)
+      for (const node of oracle.candidates(record, path, taint)) account(accounted, node)
+    }
   }
 }
 
