@@ -255,6 +255,12 @@ describe('a lane with a need', () => {
     })
   })
 
+  test('goes on when what it was set aside for has come, even if no slot is free at that moment', () => {
+    const gone = plan(recordOf({ head: headOf({ owner: 'zz' }) }), laneOf(), bindingOf(), { isGone: () => true })
+    const comes = plan(recordOf({ head: headOf({ owner: 'a1' }) }), gone.lane, bindingOf(), { takeSlot: () => false })
+    expect(comes).toMatchObject({ next: 'behind', lane: { park: null, waitsFor: null } })
+  })
+
   test('that is detached is left alone', () => {
     expect(plan(record, { ...behind, detached: true }, bindingOf())).toMatchObject({
       next: 'idle',

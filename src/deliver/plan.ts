@@ -63,7 +63,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
     return { lane: inStep(lane), next: 'waiting' }
   const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, held, kind === 'create')
   if (kind === null || need === null) return rest(record, lane, binding, context)
-  const settled = lane.waitsFor === null ? lane : { ...lane, waitsFor: null }
+  const settled = lane.waitsFor === null ? lane : waitingNoMore(lane)
   if (lane.waitsFor === null && !mayTry(lane.park, record)) return { lane: settled, next: 'idle' }
   if (kind === 'delete') return start(settled, held, binding, context, kind, need, {}, record)
   if (kind === 'create' && binding.createNeeds.some((path) => !(path in record.head)))
@@ -83,7 +83,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
     const park =
       lane.park?.message === message
         ? lane.park
-        : { code: 'resolve.reference-missing', message, atMs: context.nowMs, headSeq: record.headSeq }
+        : { code: REFERENCE_MISSING, message, atMs: context.nowMs, headSeq: record.headSeq }
     return { lane: { ...lane, waitsFor, park }, next: 'waiting' }
   }
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
@@ -131,6 +131,13 @@ function rest(record: RecordState, lane: Lane, binding: BindingModel, context: P
   return { lane: { ...settled, reading }, next: 'read' }
 }
 
+/** What it was set aside for, has come: then nothing keeps it back, even if a slot is free only later. */
+const waitingNoMore = (lane: Lane): Lane => ({
+  ...lane,
+  waitsFor: null,
+  park: lane.park?.code === REFERENCE_MISSING ? null : lane.park,
+})
+
 /** Nothing is needed, so nothing is waited for, tried again or set aside. */
 function inStep(lane: Lane): Lane {
   return lane.waitsFor === null && lane.retry === null && lane.park === null
@@ -140,6 +147,7 @@ function inStep(lane: Lane): Lane {
 
 /** How long a new record waits elsewhere for a reference that its own application has told and nobody knows yet: the two are often made together, and then one write does. */
 const REFERENCE_GRACE_MS = 2_000
+const REFERENCE_MISSING = 'resolve.reference-missing'
 const REFERENCE_COMES = 'resolve.reference-comes'
 
 /** The lane to create on; null while a reference of the record may come at any moment. After that it is created without, and patched when the reference is known: so circles come through, too. */

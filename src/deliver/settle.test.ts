@@ -287,7 +287,7 @@ describe('the outcome of a write, for every result, kind and combination of capa
     ).toEqual([])
   })
 
-  test('that was certainly refused is tried again no sooner than asked, or set aside where the application says no', () => {
+  test('that was certainly refused is tried again no sooner than asked, or set aside where the application says no; one that was not reached does not make the next pause longer', () => {
     const holds = ({ intent, outcome }: Case) => outcome.result === 'refused' && intent.state === 'open'
     expect(
       each(holds, ({ outcome }, { lane, verdict }) => {
@@ -300,7 +300,7 @@ describe('the outcome of a write, for every result, kind and combination of capa
         return (
           lane.intent === null &&
           lane.park === null &&
-          lane.retry?.tries === 1 &&
+          lane.retry?.tries === (atOnce ? 0 : 1) &&
           (atOnce ? pause === 0 : pause >= (outcome.retryAfterMs ?? 50))
         )
       }),

@@ -255,7 +255,9 @@ function retryLater(
   retryAfterMs: number | undefined,
   context: SettleContext,
 ): Settled {
-  const tries = (lane.retry?.tries ?? 0) + 1
+  // An application that cannot be reached is paced as a whole by the dispatcher; its lanes wait for that, not each for itself, and their own pauses grow by what it has answered.
+  const isUnreachable = code === 'target.unreachable'
+  const tries = (lane.retry?.tries ?? 0) + (isUnreachable ? 0 : 1)
   if (intent.state === 'unknown') {
     const notBeforeMs = context.nowMs + retryDelayMs(intent.tries, context.jitter, retryAfterMs)
     return {
@@ -264,8 +266,7 @@ function retryLater(
       text: `${code}: ${message}; still in doubt, tried again`,
     }
   }
-  // An application that cannot be reached is paced as a whole by the dispatcher; its lanes wait for that, not each for itself.
-  const delayMs = code === 'target.unreachable' ? 0 : retryDelayMs(tries - 1, context.jitter, retryAfterMs)
+  const delayMs = isUnreachable ? 0 : retryDelayMs(tries - 1, context.jitter, retryAfterMs)
   const retry = { tries, notBeforeMs: context.nowMs + delayMs, code, message }
   return {
     lane: { ...lane, intent: endIntent(intent, 'answered'), retry },

@@ -69,7 +69,7 @@ function ownWriteOf(lane: Lane, token: Token | undefined): OwnWrite | undefined 
  * Our last write, when nothing has been heard of the record since: the application's own form of what we wrote is not known yet, so a value that is ours but for its
  * spelling is that form, and not a change.
  */
-function unseenRendition(lane: Lane): OwnWriteSeen | null {
+export function unseenRendition(lane: Lane): OwnWriteSeen | null {
   const last = lane.own[0]
   if (last === undefined || last.renditionSeen || (last.token !== null && last.token !== lane.token)) return null
   return { how: 'included', patch: unseenPatch(lane), native: lane.image, origin: null, headSeq: null }

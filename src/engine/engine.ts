@@ -407,10 +407,7 @@ export class Engine {
     })
   }
 
-  /**
-   * Schedules a lane for `notBeforeMs` (wall clock, from the record); the wait itself is monotonic and bounded. A wait that is under way goes on as it is: a wall clock that
-   * is set forward must not end a fence before its time.
-   */
+  /** Schedules a lane for `notBeforeMs` (wall clock, from the record). The wait is monotonic and bounded; one under way goes on, so that a clock set forward ends no fence. */
   schedule(name: string, notBeforeMs: number): void {
     if (this.due.awaits(name, notBeforeMs)) return
     const waitMs = Math.min(Math.max(0, notBeforeMs - this.clock.nowMs()), MAX_WAIT_MS)

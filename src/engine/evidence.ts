@@ -10,7 +10,15 @@ import type { JournalPosition, NativeId } from '../model/ids.ts'
 import type { Intent, Lane } from '../model/record.ts'
 import { endIntent, moveIntent } from '../model/state/intent-state.ts'
 import { type Image, valuesEqual } from '../model/value.ts'
-import { type Consequences, finishDeletion, foldInto, type Observation, observe, observeDeletion } from './decide.ts'
+import {
+  type Consequences,
+  finishDeletion,
+  foldInto,
+  type Observation,
+  observe,
+  observeDeletion,
+  unseenRendition,
+} from './decide.ts'
 import type { At, RecordWork } from './record-work.ts'
 
 /** Writes in doubt, and how they are resolved by evidence: a read, a search, a restart (docs/protocol.md step 15). Pure, like decide.ts. */
@@ -147,7 +155,11 @@ function resolveByRead(
     { op: intent.op },
   )
   const { patch, native, headSeq } = intent
-  const own: OwnWriteSeen = { how: 'included', patch, native, origin: intent, headSeq }
+  const earlier = unseenRendition(lane)
+  const own: OwnWriteSeen = {
+    ...{ how: 'included', patch, native, origin: intent, headSeq },
+    ...(earlier !== null && { earlier: { patch: earlier.patch, native: earlier.native } }),
+  }
   foldInto(work, binding, idle, seen.image ?? {}, { ...seen, isRead: true }, own, references, undefined)
   const written = binding.capabilities.token === 'T0' ? heard : seen.token !== lane.token
   if (written && intent.state === 'unknown') keepPossibleReverts(work, intent, lane, seen)

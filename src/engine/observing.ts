@@ -198,7 +198,8 @@ export class Observing {
   /** Something happened there: one read begun from now on answers it, and every hint until then. */
   #hint(work: RecordWork, prepared: Prepared, lane: Lane): void {
     const { token } = prepared.binding.capabilities
-    const known = lane.own.every((own) => own.token !== lane.token || own.renditionSeen)
+    // What could not be folded yet is looked at again, whatever the version says: another look may take its place.
+    const known = lane.unfolded.length === 0 && lane.own.every((own) => own.token !== lane.token || own.renditionSeen)
     if (token === 'T1' && known && prepared.token !== undefined && prepared.token === lane.token) {
       work.say(prepared, lane.app, 'echo', `${lane.app} notifies of version ${lane.token}, which is known`)
       return this.#turn.done(prepared)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bindingOf, entityOf, SEED } from '../merge/fake-record.ts'
+import { bindingOf, classA, crm, entityOf, SEED } from '../merge/fake-record.ts'
 import { asJournalPosition, asNativeId, asToken, compareTokens } from '../model/ids.ts'
 import type { Prepared } from './prepared.ts'
 import { WaitingRoom } from './waiting.ts'
@@ -165,6 +165,14 @@ describe('an entry that could not be folded', () => {
     expect(isBehind({ token: token(3) }, {})).toBe(true)
     expect(isBehind({}, { token: token(4) })).toBe(true)
     expect(isBehind({ token: token(3) }, { token: token(4) }, 'queued')).toBe(true)
+  })
+
+  test('stays before what follows in a log that is written blindly, where it may be the last trace of an edit', () => {
+    const binding = bindingOf(crm, { capabilities: { ...classA, feed: 'F3', condition: 'C0' } })
+    const older = { token: token(3), binding, heldFor: { waitsOn: 'reference' as const, waitsFor: [], code: null } }
+    expect(isBehind(older, { token: token(4), binding })).toBe(true)
+    expect(isBehind({ ...older, heldFor: null }, { token: token(4), binding })).toBe(false)
+    expect(isBehind({ ...older, binding: bindingOf() }, { token: token(4) })).toBe(false)
   })
 
   test('blocks writes to its record, an ordinary wait does not', () => {

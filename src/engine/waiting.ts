@@ -1,3 +1,4 @@
+import { isLogFed } from '../model/capabilities.ts'
 import { compareTokens } from '../model/ids.ts'
 import { type HeldState, letsGo } from '../model/state/held-state.ts'
 import type { Prepared } from './prepared.ts'
@@ -35,7 +36,8 @@ export class WaitingRoom {
   behind(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
     const queue = this.#queues.get(entry.ref)
     if (queue === undefined) return this.#behindReleased(entry)
-    if (letsGo(queue.state, 'superseded') && queue.entries.every((older) => supersedes(entry, older))) {
+    const isKept = isLastTrace(entry) && queue.entries.some((older) => older.heldFor?.waitsOn === 'reference')
+    if (!isKept && letsGo(queue.state, 'superseded') && queue.entries.every((older) => supersedes(entry, older))) {
       this.#drop(entry.ref, queue)
       return { queued: false, superseded: queue.entries }
     }
@@ -168,6 +170,13 @@ function supersedes(newer: Prepared, older: Prepared): boolean {
   if (newer.partial || newer.token === undefined || older.token === undefined) return false
   return compareTokens(newer.token, older.token) > 0
 }
+
+/**
+ * In a log that is written blindly an entry may be the last trace of an edit that our own write has overwritten unread, and the later ones know nothing of it. What refers to a record that is
+ * not known yet is taken in its turn, then, and not made up for by what follows.
+ */
+const isLastTrace = ({ binding: { capabilities } }: Prepared): boolean =>
+  isLogFed(capabilities) && capabilities.condition === 'C0'
 
 /** Whether a full state is older than one that waits already: what it says is in that one. */
 const isOlderState = (entry: Prepared, waiting: Prepared): boolean =>

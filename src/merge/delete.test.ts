@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { needOf } from '../deliver/need.ts'
 import type { DeletePolicy } from '../model/entity.ts'
-import { asJournalPosition } from '../model/ids.ts'
+import { type AppId, asJournalPosition } from '../model/ids.ts'
 import type { Conflict } from '../model/record.ts'
 import { valuesEqual } from '../model/value.ts'
 import { foldDelete } from './delete.ts'
@@ -17,6 +17,7 @@ import {
   laneOf,
   recordOf,
   SEED,
+  shop,
   states,
 } from './fake-record.ts'
 
@@ -119,6 +120,18 @@ describe('hazard 14: a deletion meets a change that its user had not seen', () =
         atMs: at.atMs,
       },
     ])
+  })
+
+  test('default: where no other application has it any more, it is deleted, and the unseen value is in the log', () => {
+    const gone = (app: AppId) => laneOf({ app, exists: false, detached: true })
+    const alone = recordOf({ ...record, lanes: { [erp]: gone(erp), [shop]: gone(shop) } })
+    const result = run('default', alone, lane)
+    expect(result).toMatchObject({ effect: 'deleted', record: { deleted: true } })
+    expect(keeps(result.conflicts, 'email', 'new')).toBe(true)
+    const one = recordOf({ ...alone, lanes: { ...alone.lanes, [shop]: laneOf({ app: shop }) } })
+    expect(run('default', one, lane).effect).toBe('detached')
+    const soon = recordOf({ ...alone, lanes: { [erp]: gone(erp) } })
+    expect(run('default', soon, lane).effect).toBe('detached')
   })
 
   test('delete-wins: deleted, and the unseen value is kept whole', () => {

@@ -73,7 +73,7 @@ export function foldDelete(
       effect: 'recreated',
     }
   }
-  if (policy === 'default' && unseen.length > 0) {
+  if (policy === 'default' && unseen.length > 0 && isKeptElsewhere(entity, record, lane)) {
     return { record, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
   }
   // What the deleting application does not map at all does not stop the deletion, but it is kept in the log like everything its user had not seen.
@@ -112,6 +112,16 @@ export function foldDelete(
     effect: entity.quarantineMs === undefined ? 'deleted' : 'quarantined',
   }
 }
+
+/** Another application has the record, or is about to get it. Where all have deleted it, each without having seen all of it, there is nowhere left to keep the data but the log. */
+const isKeptElsewhere = (entity: EntityModel, record: RecordState, { app }: Lane): boolean =>
+  [...entity.bindings.values()].some((binding) => {
+    const other = record.lanes[binding.app]
+    if (binding.app === app) return false
+    return other === undefined || other.nativeId === null
+      ? binding.createHere
+      : !other.detached && other.exists !== false
+  })
 
 /** The deletion becomes a change of a field, made by who deleted. */
 function softly(

@@ -447,6 +447,18 @@ test('what our write has left as it was stands for what we wrote, when it is kno
   expect(fold({ record, lane, image: { n_email: null }, own: { ...own, how: 'included' } }).lane.sent.email).toBeNull()
 })
 
+test('where a write is in doubt, the form that an application gave to an earlier one of ours is no change of it', () => {
+  const record = recordOf({ head: headOf({ email: 'c' }) })
+  const lane = laneOf({ sent: { email: ' A' }, image: { n_email: ' A' } })
+  const own = { how: 'included' as const, patch: { email: 'c' }, native: { n_email: 'c' }, origin: null, headSeq: null }
+  const earlier = { patch: { email: ' A' }, native: { n_email: ' A' } }
+  const result = fold({ record, lane, image: { n_email: 'a' }, own: { ...own, earlier } })
+  expect([result.rendition, result.conflicts, result.lane.sent.email]).toEqual([['email'], [], ' A'])
+  expect(result.record).toBe(record)
+  expect(fold({ record, lane, image: { n_email: 'a' }, own }).conflicts).not.toEqual([])
+  expect(fold({ record, lane, image: { n_email: 'b' }, own: { ...own, earlier } }).conflicts).not.toEqual([])
+})
+
 test('what we only write there is no change when the application tells it', () => {
   const record = recordOf({ head: headOf({ score: 's' }) })
   expectNothing(fold({ record, image: { n_score: 'x' } }), record)

@@ -31,6 +31,8 @@ export interface OwnWriteSeen {
   readonly origin: Pick<Origin, 'root' | 'hops'> | null
   /** The parts that `native` touches stand in it whole: what is like it there is ours, and an element that it lacks was taken out by us. */
   readonly whole?: boolean
+  /** Earlier writes of ours of which the application's own form has not been seen yet, where this one is in doubt: a value that is theirs but for its spelling is that form. */
+  readonly earlier?: { readonly patch: Fields; readonly native: Image }
   /** The version of the head that we wrote; null where the lane's basis says it already. */
   readonly headSeq: JournalPosition | null
 }
@@ -171,8 +173,9 @@ class Fold {
 
   #foldOne(change: ChangedValue): void {
     const { path, value } = change
-    if (this.#isOwn(change)) {
-      const patch = this.input.own?.patch ?? {}
+    const isOwn = this.#isOwn(change)
+    if (isOwn || this.#isEarlier(change)) {
+      const patch = (isOwn ? this.input.own?.patch : this.input.own?.earlier?.patch) ?? {}
       const ours = path in patch ? (patch[path] as Value) : value
       if (value === false && isPresence(path)) {
         for (const inside of Object.keys(this.parkedPaths))
@@ -255,6 +258,12 @@ class Fold {
     return change.natives.every(
       (native) => native in own.native && mayBeRenditionOf(own.native[native], this.input.image[native]),
     )
+  }
+
+  #isEarlier(change: ChangedValue): boolean {
+    const earlier = this.input.own?.earlier
+    if (earlier === undefined || change.path.endsWith(']') || !(change.path in earlier.patch)) return false
+    return change.natives.every((name) => mayBeRenditionOf(earlier.native[name], this.input.image[name]))
   }
 
   /** Of a part that we wrote whole: what stands there as we wrote it, and what is gone because we did not write it. */

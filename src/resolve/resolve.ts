@@ -78,10 +78,12 @@ function byCorrelation(subject: Subject, around: Surroundings): CanonicalKey | u
   if (record === undefined || record.entity !== subject.binding.entity || record.key !== subject.correlationId)
     return undefined
   const lane = record.lanes[subject.binding.app]
-  if (lane === undefined || lane.nativeId === null) return record.key
-  // It has lived here before: the id that lives again is it, another one that bears its correlation id is a copy which somebody made of it, and is matched like any record.
-  return isFree(lane) && !record.deleted && around.link?.key === record.key ? record.key : undefined
+  return lane === undefined || lane.nativeId === null || livesAgain(record, lane, around) ? record.key : undefined
 }
+
+/** A record that has lived here before: its own id may live again. Another one that bears its correlation id is a copy which somebody made of it, and is matched like any record. */
+const livesAgain = (record: RecordState, lane: Lane, { link }: Surroundings): boolean =>
+  isFree(lane) && !record.deleted && link?.key === record.key
 
 /** The record has no living counterpart in this application. */
 const isFree = (lane: Lane): boolean => lane.nativeId === null || lane.exists === false

@@ -48,6 +48,8 @@ export interface HistoryApp {
   readonly repairs: boolean
   /** Its version tokens are made from the content alone: what was changed and set back looks as if nothing had happened. */
   readonly contentTokens: boolean
+  /** How long it may take until the hub has looked at one more row of it, where it is looked at from time to time, page by page. */
+  readonly lookMs: number
   /** Its API refuses some texts. */
   readonly strict: boolean
   readonly objects: ReadonlyMap<EntityName, AppObject>

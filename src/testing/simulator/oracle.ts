@@ -103,20 +103,30 @@ export class Oracle {
 
   /** Whether the hub has made a write of a user part of a head, or decided against it: only then it knows that there was one. */
   isTakenUp(node: WriteNode): boolean {
-    const { record, app, seq } = node.version
-    const isSame = (path: Path, value: Value): boolean =>
-      path === node.path && this.taintOfCanonical(record, path, value) === node.taint
+    const { record, app } = node.version
     return (
-      this.history.heads.some(
-        (head) =>
-          head.app === app &&
-          head.seq > seq &&
-          this.recordOfKey.get(head.key) === record &&
-          isSame(head.path, head.value),
-      ) ||
+      this.stood(node) ||
       (this.history.end?.conflicts ?? []).some(
-        (one) => one.loserApp === app && this.recordOfKey.get(one.key) === record && isSame(one.path, one.loserValue),
+        (one) =>
+          one.loserApp === app &&
+          one.path === node.path &&
+          this.recordOfKey.get(one.key) === record &&
+          this.taintOfCanonical(record, one.path, one.loserValue) === node.taint,
       )
+    )
+  }
+
+  /** Whether the hub has made a write of a user part of a head, at whatever time or by then. */
+  stood(node: WriteNode, untilSeq = Number.POSITIVE_INFINITY): boolean {
+    const { record, app, seq } = node.version
+    return this.history.heads.some(
+      (head) =>
+        head.app === app &&
+        head.path === node.path &&
+        head.seq > seq &&
+        head.seq < untilSeq &&
+        this.recordOfKey.get(head.key) === record &&
+        this.taintOfCanonical(record, head.path, head.value) === node.taint,
     )
   }
 

@@ -49,7 +49,7 @@ describe('a run', () => {
   })
 
   it('meets every class of fault, crashes among them, within some dozens of seeds', async () => {
-    const { totals } = await runCampaign({ from: 1, seeds: 60, classes: ['A', 'C'] })
+    const { totals } = await runCampaign({ from: 1, seeds: 100, classes: ['A', 'C'] })
     for (const name of FAULT_NAMES) expect([name, totals.faults[name] > 0]).toEqual([name, true])
     expect(totals.userEdits / totals.seeds).toBeGreaterThan(30)
   })

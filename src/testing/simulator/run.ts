@@ -255,7 +255,7 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
   const calm = !decides && Object.values(rates).every((rate) => rate === 0)
   return {
     apps: new Map(
-      profiles.map(({ app, index, capabilities, tokens, objects, isStrict }) => [
+      profiles.map(({ app, index, capabilities, tokens, objects, isStrict, notify, pollEveryMs, pageSize }) => [
         app,
         {
           app,
@@ -263,6 +263,7 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
           blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3',
           repairs: capabilities.condition === 'C0' && capabilities.feed === 'F3',
           contentTokens: tokens === 'content',
+          lookMs: notify === 'poll' ? pollEveryMs / pageSize : 0,
           strict: isStrict,
           objects,
         },

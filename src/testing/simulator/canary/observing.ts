@@ -3,6 +3,8 @@ import { type Mutant, mutant } from './mutant.ts'
 const OBSERVING = 'src/engine/observing.ts'
 const DECIDE = 'src/engine/decide.ts'
 const RESOLVE = 'src/resolve/resolve.ts'
+const CORRELATED =
+  '  return lane === undefined || lane.nativeId === null || livesAgain(record, lane, around) ? record.key : undefined'
 const FOLD = 'src/merge/fold.ts'
 const PREPARED = 'src/engine/prepared.ts'
 const CYCLE = 'src/engine/cycle.ts'
@@ -47,7 +49,7 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     'correlation-link-skipped',
     'step 3: a record that bears our correlation id is linked at once',
     RESOLVE,
-    `  return lane === undefined || isFree(lane) ? record.key : undefined`,
+    CORRELATED,
     '  return undefined',
   ),
   {
@@ -61,16 +63,23 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
       },
       {
         file: RESOLVE,
-        from: `  return lane === undefined || isFree(lane) ? record.key : undefined`,
+        from: CORRELATED,
         to: '  return undefined',
       },
     ],
   },
   mutant(
+    'copy-taken-for-its-original',
+    'step 3: what bears the correlation id of a record that has lived there before is a copy of it, and matched like any record',
+    RESOLVE,
+    CORRELATED,
+    '  return lane === undefined || isFree(lane) ? record.key : undefined',
+  ),
+  mutant(
     'correlated-record-taken-twice',
     'step 3: a correlation id links only where the record has no living counterpart',
     RESOLVE,
-    `  return lane === undefined || isFree(lane) ? record.key : undefined`,
+    CORRELATED,
     '  return record.key',
   ),
   mutant(

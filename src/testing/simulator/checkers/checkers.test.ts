@@ -3,7 +3,7 @@ import { asAppId, asCanonicalKey, asJournalPosition, asNativeId, asOpId } from '
 import type { Conflict, HeldEntry, Lane, OpenLane, RecordState } from '../../../model/record.ts'
 import { REFUSED_TEXT } from '../apps/app.ts'
 import { CUSTOMER, ORDER } from '../fields.ts'
-import { type AppVersion, deliveryKey, type History, type HubEnd } from '../history.ts'
+import { type AppVersion, deliveryKey, type History, type HistoryApp, type HubEnd } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 import { judge } from './index.ts'
 import { Story } from './story.ts'
@@ -115,6 +115,22 @@ describe('V3', () => {
     }
     expect(refused(['a', 'b'])).toBeNull()
     expect(refused([])).toBe('V3')
+  })
+  it('knows what a user replaced who had that very value before them when it had come to stand again', () => {
+    const story = (stoodBefore: boolean) => {
+      const begun = new Story(['a', 'b', 'c'])
+        .user(1, 'a', { name: 'v1' })
+        .hub('b', { name: 'v1' })
+        .hub('c', { name: 'v1' })
+      begun.user(2, 'c', { name: 'v2' }).user(3, 'a', { name: 'v3' }).hub('b', { name: 'v3' })
+      begun.user(4, 'a', { name: 'v4' }).head('name', 'v4').user(5, 'a', { name: 'v3' })
+      if (stoodBefore) begun.head('name', 'v3')
+      begun.user(6, 'b', { name: 'v6' }).hub('a', { name: 'v2' }).hub('b', { name: 'v2' })
+      const losers = ['v4', 'v6'].map((value) => ['name', value] as const)
+      return begun.rests({ name: 'v2' }, { losers })
+    }
+    expect(verdict(story(true))).toBeNull()
+    expect(verdict(story(false))).toBe('V3')
   })
   it('sees an edit that a deletion took away unseen', () => {
     expect(verdict(inStep().user(2, 'b', { name: 'v2' }).userDeletes(3, 'a').hubDeletes('b').rests(null))).toBe('V3')
@@ -262,6 +278,14 @@ describe('V10', () => {
     const late = history.versions.map((version, i) => (i === 3 ? { ...version, atMs: 20_000 } : version))
     expect(message({ ...history, versions: late })).toContain('although nothing went wrong')
     expect(verdict({ ...history, versions: late, calm: false })).toBeNull()
+    // Where a row is looked at every five seconds, four rows take as long.
+    const info = history.apps.get(a) as HistoryApp
+    expect(
+      verdict({ ...history, versions: late, apps: new Map([...history.apps, [a, { ...info, lookMs: 3_000 }]]) }),
+    ).toBe('V10')
+    expect(
+      verdict({ ...history, versions: late, apps: new Map([...history.apps, [a, { ...info, lookMs: 6_500 }]]) }),
+    ).toBeNull()
   })
 })
 

@@ -29,6 +29,7 @@ export class Story {
             blind: more.blind?.includes(app) === true,
             repairs: false,
             contentTokens: false,
+            lookMs: 0,
             strict: false,
             objects: new Map([[CUSTOMER, object]]),
           },

@@ -41,10 +41,17 @@ function checkPromptness(history: History): string | null {
       lastEdits.get(version.record) ?? 0,
       version.entity === CUSTOMER ? history.startMs : lastCustomerMs,
     )
-    if (version.atMs > sinceMs + PROMPT_MS)
+    if (version.atMs > sinceMs + PROMPT_MS + looksMs(history, version.seq))
       return `${version.hub.op} reached ${version.app} ${version.nativeId} (K${version.record}) ${version.atMs - sinceMs} ms after the last edit that it can have waited for, although nothing went wrong`
   }
   return null
+}
+
+/** Nothing new is made in an application before the hub has looked through it once: until then it may be there already. */
+function looksMs({ apps, versions }: History, untilSeq: number): number {
+  let ms = 0
+  for (const { app, seq } of versions) if (seq < untilSeq) ms += apps.get(app)?.lookMs ?? 0
+  return ms
 }
 
 /** Where nothing goes wrong and nobody has to decide anything, a new record is in every application soon after it, and what it may refer to, were entered. */

@@ -27,7 +27,12 @@ export function judgeLosses(oracle: Oracle): Losses {
   let lost: string | null = null
   for (const node of oracle.writes.toReversed()) {
     if (accounted.has(node)) continue
-    if (isUndone(oracle, node) || isInvisible(oracle, node) || isShared(oracle, accounted, node))
+    if (
+      isUndone(oracle, node) ||
+      isInvisible(oracle, node) ||
+      isShared(oracle, accounted, node) ||
+      isAgreed(oracle, accounted, node)
+    )
       account(accounted, node)
     else if (isDeclared(oracle, node)) {
       declared++
@@ -128,6 +133,20 @@ function isShared(oracle: Oracle, accounted: ReadonlySet<WriteNode>, node: Write
   if (equals.length < 2) return false
   const own = ancestryOf([node])
   return equals.some((other) => accounted.has(other) && !own.has(other))
+}
+
+/**
+ * It brought the head back to a value that another application had all the time, and a user there replaced that value afterwards: they had before them what stood by then, whoever
+ * had written it last.
+ */
+function isAgreed(oracle: Oracle, accounted: ReadonlySet<WriteNode>, node: WriteNode): boolean {
+  const { record, seq } = node.version
+  for (const later of accounted) {
+    if (later.path !== node.path || later.version.record !== record || later.version.seq < seq) continue
+    const isSame = later.parents.some((parent) => parent.taint === node.taint)
+    if (isSame && oracle.stood(node, later.version.seq)) return true
+  }
+  return false
 }
 
 /**
