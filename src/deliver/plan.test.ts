@@ -241,6 +241,12 @@ describe('a lane with a need', () => {
     ).toBeNull()
   })
 
+  test('waits anew when the clock was set back: not for as long as that', () => {
+    const refers = recordOf({ head: headOf({ owner: 'zz' }) })
+    const first = plan(refers, laneOf(), bindingOf(), { nowMs: 9000 })
+    expect(plan(refers, first.lane, bindingOf(), { nowMs: 500 }).lane.waitsFor?.sinceMs).toBe(500)
+  })
+
   test('is set aside while it refers to a record that was deleted there, and goes on when it refers to another', () => {
     const refers = recordOf({ head: headOf({ owner: 'zz' }) })
     const gone = plan(refers, laneOf(), bindingOf(), { isGone: () => true })

@@ -72,7 +72,9 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (comes === null) return { lane: waitingForReference(settled, context), next: 'waiting' }
   const encoded = encodePatch(binding, need.patch, context.nativeOf)
   if ('missing' in encoded) {
-    const sinceMs = lane.waitsFor?.key === encoded.missing.key ? lane.waitsFor.sinceMs : context.nowMs
+    // Where the clock was set back meanwhile, the wait begins anew, or it would last for as long as that.
+    const sinceMs =
+      lane.waitsFor?.key === encoded.missing.key ? Math.min(lane.waitsFor.sinceMs, context.nowMs) : context.nowMs
     const waitsFor = { ...encoded.missing, sinceMs }
     const isGone = context.isGone(lane.app, encoded.missing.key)
     if (!isGone && context.nowMs - sinceMs < context.referenceDeadlineMs)

@@ -100,7 +100,7 @@ export class Answers {
         image,
         this.#turn.batch,
       )
-      if (linked !== undefined) this.#turn.linked(work, binding, linked)
+      if (linked !== undefined) this.#turn.linked(binding, linked)
     }
     try {
       take(found?.image ?? null)
@@ -159,7 +159,7 @@ export class Answers {
       this.#turn.batch,
     )
     if (linked !== undefined) {
-      this.#turn.linked(work, binding, linked)
+      this.#turn.linked(binding, linked)
       if (known?.state === 'tombstone' && known.key === null) {
         observeBy(
           work,

@@ -139,7 +139,7 @@ export class Observing {
       const seen = this.#seen(prepared)
       return this.#turn.guarded(prepared, () => {
         adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
-        this.#turn.linked(work, binding, prepared.nativeId)
+        this.#turn.linked(binding, prepared.nativeId)
         this.#turn.laneFreed(work, binding)
         this.#finish(prepared, seen.missing)
       })
@@ -246,7 +246,7 @@ export class Observing {
         if (isLogFed(binding.capabilities))
           adoptLogged(work, binding, intent, prepared.nativeId, seen, this.#turn.batch)
         else adoptCreate(work, binding, lane, intent, prepared.nativeId, seen, this.#turn.batch)
-        this.#turn.linked(work, binding, prepared.nativeId)
+        this.#turn.linked(binding, prepared.nativeId)
         this.#turn.laneFreed(work, binding)
         this.#finish(prepared, seen.missing)
       })
@@ -265,7 +265,7 @@ export class Observing {
       if (prepared.kind === 'hint') this.#hint(work, prepared, work.lane(binding))
       else observeBy(work, binding, seen, this.#turn.batch)
       this.#turn.received(work)
-      this.#turn.linked(work, binding, prepared.nativeId)
+      this.#turn.linked(binding, prepared.nativeId)
       this.#finish(prepared, seen.missing)
     })
   }
@@ -289,7 +289,7 @@ export class Observing {
         this.#turn.batch.setMatch(entity.name, prepared.matchKey, key)
       }
       this.#turn.received(work)
-      this.#turn.linked(work, binding, prepared.nativeId)
+      this.#turn.linked(binding, prepared.nativeId)
       this.#finish(prepared, seen.missing)
     })
     if (!folded) this.#turn.batch.undo(key)

@@ -112,13 +112,9 @@ export class Turn {
     return this.due.size > 0 && this.due.has(laneReason(key, app))
   }
 
-  /** A native id has become known: visible to the batch, and to whoever waited for it. */
-  linked(work: RecordWork, binding: BindingModel, nativeId: NativeId): void {
+  /** A native id has become known: what was told and refers to it can be folded. */
+  linked(binding: BindingModel, nativeId: NativeId): void {
     this.engine.waiting.release(linkReason(refOf(binding, nativeId)))
-    const waiters = this.engine.linkWaiters.get(laneKey(work.state.key, binding.app))
-    if (waiters === undefined) return
-    this.engine.linkWaiters.delete(laneKey(work.state.key, binding.app))
-    for (const key of waiters) this.engine.replan.add(key)
   }
 
   /** Whoever waited for this lane goes on, once nothing of ours is outstanding on it. */
@@ -139,7 +135,10 @@ export class Turn {
     waitsFor: readonly string[],
     message: string,
   ): void {
-    if (!prepared.durable) this.writeHeld(prepared, waitsOn, waitsFor, null, message)
+    // What is written down already is written again where it waits for something else by now: the list says why.
+    const { heldFor } = prepared
+    const isSame = heldFor?.waitsOn === waitsOn && heldFor.waitsFor.join() === waitsFor.join()
+    if (!prepared.durable || !isSame) this.writeHeld(prepared, waitsOn, waitsFor, null, message)
     this.engine.waiting.wait(prepared, reasons, heldStateFor(waitsOn))
     this.count('held')
   }

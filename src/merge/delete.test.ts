@@ -134,6 +134,17 @@ describe('hazard 14: a deletion meets a change that its user had not seen', () =
     expect(run('default', soon, lane).effect).toBe('detached')
   })
 
+  test('what the deleter held of a field that is set aside needs no decision any more, whether the record stays or not', () => {
+    const why = { code: 'merge.manual', message: '' }
+    const aside = recordOf({
+      ...record,
+      parkedPaths: { phone: { ...why, apps: [crm] }, email: { ...why, apps: [erp, crm] } },
+    })
+    for (const policy of ['default', 'update-wins', 'ignore'] as const)
+      expect(run(policy, aside, lane).record.parkedPaths).toEqual({ email: { ...why, apps: [erp] } })
+    expect(run('delete-wins', aside, lane).record.parkedPaths).toEqual({})
+  })
+
   test('delete-wins: deleted, and the unseen value is kept whole', () => {
     const result = run('delete-wins', record, lane)
     expect(result).toMatchObject({ effect: 'deleted', record: { deleted: true } })

@@ -1,9 +1,9 @@
 import { hasAgreed } from '../model/basis.ts'
 import type { BindingModel, EntityModel, SoftDelete } from '../model/entity.ts'
-import type { JournalPosition } from '../model/ids.ts'
+import type { AppId, JournalPosition } from '../model/ids.ts'
 import { type Conflict, type Lane, nextHeadSeq, type RecordState } from '../model/record.ts'
 import { type Path, splitPartPath, valuesEqual } from '../model/value.ts'
-import { contestedValues } from './set-aside.ts'
+import { agreedBy, contestedValues } from './set-aside.ts'
 
 export interface DeleteResult {
   readonly record: RecordState
@@ -37,8 +37,10 @@ export function foldDelete(
     waitsFor: null,
   }
   if (record.deleted) return { record, lane: without, conflicts: [], effect: 'known' }
+  // Its users have deleted what they held of fields that are set aside: nothing of theirs waits for a decision any more.
+  const kept = withoutClaims(record, lane.app)
   if (entity.softDelete !== undefined && binding.deletes === 'propagate') {
-    return { ...softly(entity.softDelete, record, lane, at), lane: { ...without, detached: true }, conflicts: [] }
+    return { ...softly(entity.softDelete, kept, lane, at), lane: { ...without, detached: true }, conflicts: [] }
   }
   const unseen = unseenBy(binding, record, lane)
   const policy = entity.deletes
@@ -63,18 +65,18 @@ export function foldDelete(
       }
     })
   if (policy === 'ignore' || binding.deletes === 'ignore') {
-    return { record, lane: { ...without, detached: true }, conflicts: [], effect: 'detached' }
+    return { record: kept, lane: { ...without, detached: true }, conflicts: [], effect: 'detached' }
   }
   if (policy === 'update-wins' && unseen.length > 0) {
     return {
-      record,
+      record: kept,
       lane: { ...without, nativeId: null, exists: null, incarnation: lane.incarnation + 1 },
       conflicts: log('update'),
       effect: 'recreated',
     }
   }
   if (policy === 'default' && unseen.length > 0 && isKeptElsewhere(entity, record, lane)) {
-    return { record, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
+    return { record: kept, lane: { ...without, detached: true }, conflicts: log('update'), effect: 'detached' }
   }
   // What the deleting application does not map at all does not stop the deletion, but it is kept in the log like everything its user had not seen.
   const lost = [...unseen, ...invisibleTo(binding, record, lane), ...equalByChance(binding, record, lane)]
@@ -111,6 +113,12 @@ export function foldDelete(
     conflicts: [...log('delete', lost), ...contested],
     effect: entity.quarantineMs === undefined ? 'deleted' : 'quarantined',
   }
+}
+
+function withoutClaims(record: RecordState, app: AppId): RecordState {
+  let { parkedPaths } = record
+  for (const path in parkedPaths) parkedPaths = agreedBy(parkedPaths, path, app)
+  return parkedPaths === record.parkedPaths ? record : { ...record, parkedPaths }
 }
 
 /** Another application has the record, or is about to get it. Where all have deleted it, each without having seen all of it, there is nowhere left to keep the data but the log. */

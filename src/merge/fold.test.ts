@@ -459,6 +459,15 @@ test('where a write is in doubt, the form that an application gave to an earlier
   expect(fold({ record, lane, image: { n_email: 'b' }, own: { ...own, earlier } }).conflicts).not.toEqual([])
 })
 
+test('a value that somebody enters where another application has nothing but its empty default stands, whatever the policy says', () => {
+  const byDefault = recordOf({ head: headOf({ email: null }, { hops: 1 }) })
+  const late = { lane: laneOf(), image: { n_email: 'a' }, sourceTimeMs: 0 }
+  const result = fold({ record: byDefault, ...late })
+  expect([result.won, result.record.head.email?.value]).toEqual([['email'], 'a'])
+  const emptied = recordOf({ head: headOf({ email: null }) })
+  expect(fold({ record: emptied, ...late }).lost).toEqual(['email'])
+})
+
 test('what we only write there is no change when the application tells it', () => {
   const record = recordOf({ head: headOf({ score: 's' }) })
   expectNothing(fold({ record, image: { n_score: 'x' } }), record)
@@ -482,6 +491,14 @@ describe('a head that came back to the value that an application holds', () => {
   test('counts as agreed once a write or a read has shown that the application held it since', () => {
     const result = fold({ record: headAt(8), lane: holding(8), image: { n_email: 'b' } })
     expect([result.accepted, result.conflicts]).toEqual([['email'], []])
+  })
+
+  test('is not shown to have been there by an entry that is older than it: one that had to wait', () => {
+    const lane = laneOf({ sent: { email: 'x' }, image: { n_email: 'x' }, basis: asJournalPosition(6) })
+    const late = fold({ record: headAt(30), lane, image: { n_email: 'a' } })
+    expect([late.convergent, late.lane.byChance]).toEqual([['email'], ['email']])
+    const inTime = fold({ record: headAt(8), lane, image: { n_email: 'a' } })
+    expect([inTime.convergent, inTime.lane.byChance]).toEqual([['email'], []])
   })
 
   test('is remembered by its path when another field of the lane moves on', () => {

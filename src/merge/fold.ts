@@ -161,12 +161,14 @@ class Fold {
   /** What this observation shows of the versions that its application has had before it. */
   #proof(): Proof | null {
     // What was merged is shown where it is just what the application holds: elsewhere its value is not the head's.
-    const shown = new Set([...this.accepted, ...this.won, ...this.convergent, ...this.merged])
-    const { own } = this.input
+    const shown = new Set([...this.accepted, ...this.won, ...this.merged])
+    const convergent = new Set(this.convergent)
+    const { own, seq } = this.input
     const ours = own?.headSeq ?? null
-    if (shown.size === 0 && ours === null) return null
+    if (shown.size + convergent.size === 0 && ours === null) return null
     return (path, version) => {
-      if (shown.has(path)) return true
+      // An entry that had to wait shows nothing of versions that are younger than it.
+      if (shown.has(path) || (convergent.has(path) && version <= seq)) return true
       return ours !== null && own !== null && path in own.patch ? version <= ours : undefined
     }
   }
@@ -245,6 +247,11 @@ class Fold {
     if (own === null || path in own.patch) return false
     if (value === null && !(path in lane.sent)) return true
     return this.#originOfChange().hops > 0 && cell.origin.hops === 0
+  }
+
+  /** Nobody has said anything of it yet: another application has it empty by default in what we made there, and this one has told nothing of it so far. */
+  #isByDefault(path: Path, cell: HeadCell): boolean {
+    return cell.value === null && cell.origin.hops > 0 && !(path in this.sent) && this.#originOfChange().hops === 0
   }
 
   /** Step 7: the value is our own write as the app renders it. For an UNKNOWN write only when it is recognisably ours. */
@@ -328,6 +335,12 @@ class Fold {
     const { timeMs } = this.#originOfChange()
     const reason = path in this.sent ? 'both-changed' : 'first-contact'
     const current = { app: cell.origin.app, timeMs: cell.origin.timeMs, value: cell.value }
+    if (this.#isByDefault(path, cell)) {
+      this.#log(path, current.app, cell.value, app, value, reason, 'entered over an empty default')
+      this.#accept(path, value)
+      this.won.push(path)
+      return
+    }
     const decision = decideConflict({
       entity,
       path,

@@ -124,8 +124,8 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
   mutant(
     'waiters-for-a-link-not-planned',
     'step 12: lanes that wait for a link are planned when it comes',
-    'src/engine/turn.ts',
-    `    for (const key of waiters) this.engine.replan.add(key)`,
+    'src/engine/committing.ts',
+    `    for (const waiter of waiters) replan.add(waiter)`,
     '',
   ),
   mutant(

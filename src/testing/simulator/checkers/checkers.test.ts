@@ -10,6 +10,8 @@ import { Story } from './story.ts'
 import { checkReferences } from './v11-references.ts'
 
 const a = asAppId('a')
+/** What was held does not matter. */
+const something = { entry: { input: { type: 'message' } } }
 
 const verdict = (history: History): string | null => judge(history).violation?.checker ?? null
 const message = (history: History): string => judge(history).violation?.message ?? ''
@@ -132,6 +134,19 @@ describe('V3', () => {
     expect(verdict(story(true))).toBeNull()
     expect(verdict(story(false))).toBe('V3')
   })
+  it('knows what cannot be taken in yet where it stands: among the held entries', () => {
+    const story = () => inStep().user(2, 'b', { name: 'v2' }).user(3, 'a', { name: 'v3' }).hub('b', { name: 'v3' })
+    const held = (name: string): HeldEntry => {
+      const change = { app: asAppId('b'), object: 'customers', nativeId: 'b-1', kind: 'image', record: { name } }
+      const entry = { input: { type: 'notification', change } }
+      return {
+        ...{ app: asAppId('b'), object: 'customers', nativeId: asNativeId('b-1'), entity: CUSTOMER, entry },
+        ...{ waitsOn: 'operator', waitsFor: [], code: 'resolve.ambiguous' },
+      } as unknown as HeldEntry
+    }
+    expect(verdict(story().rests({ name: 'v3' }, { held: [held('v2')] }))).toBeNull()
+    expect(verdict(story().rests({ name: 'v3' }, { held: [held('v1')] }))).toBe('V3')
+  })
   it('sees an edit that a deletion took away unseen', () => {
     expect(verdict(inStep().user(2, 'b', { name: 'v2' }).userDeletes(3, 'a').hubDeletes('b').rests(null))).toBe('V3')
   })
@@ -182,7 +197,10 @@ describe('V6', () => {
   })
   it('takes a second record of a user when it is held for a person', () => {
     const held = [
-      { app: asAppId('b'), object: 'customers', nativeId: asNativeId('b-2'), code: 'resolve.ambiguous' } as HeldEntry,
+      {
+        ...{ app: asAppId('b'), object: 'customers', nativeId: asNativeId('b-2'), code: 'resolve.ambiguous' },
+        ...something,
+      } as HeldEntry,
     ]
     const story = () => inStep().user(2, 'b', { name: 'v1' }, '2')
     expect(verdict(story().rests({ name: 'v1' }))).toBe('V6')
@@ -263,7 +281,11 @@ describe('V10', () => {
   })
   it('excuses what a person has to decide, and what refers to that, and nothing else', () => {
     const held = (nativeId: string, more: Partial<HeldEntry>): HeldEntry =>
-      ({ app: a, object: 'customers', nativeId: asNativeId(nativeId), code: null, waitsFor: [], ...more }) as HeldEntry
+      ({
+        ...{ app: a, object: 'customers', nativeId: asNativeId(nativeId), code: null, waitsFor: [] },
+        ...something,
+        ...more,
+      }) as HeldEntry
     const ambiguous = held('a-8', { code: 'resolve.ambiguous', waitsOn: 'operator' })
     const referring = held('a-1', { waitsOn: 'reference', waitsFor: ['customer:a-8'] })
     const other = held('a-1', { waitsOn: 'reference', waitsFor: ['customer:a-7'] })

@@ -1,5 +1,6 @@
+import type { JournalEntry } from '../../../model/change.ts'
 import type { RecordState } from '../../../model/record.ts'
-import { valuesEqual } from '../../../model/value.ts'
+import { type NativeRecord, valuesEqual } from '../../../model/value.ts'
 import { ABSENT, NULL_TAINT } from '../fields.ts'
 import { type Oracle, shown, type WriteNode } from '../oracle.ts'
 
@@ -22,7 +23,9 @@ export function judgeLosses(oracle: Oracle): Losses {
   for (const { node, deletion } of oracle.deletedKnowingly) accountEqual(oracle, accounted, node, deletion.seq)
   accountConflicts(oracle, accounted)
   accountHeads(oracle, accounted)
+  accountHeld(oracle, accounted)
   accountUnmapped(oracle, accounted)
+  accountLeftOut(oracle, accounted)
   let declared = 0
   let lost: string | null = null
   for (const node of oracle.writes.toReversed()) {
@@ -96,6 +99,42 @@ function accountUnmapped(oracle: Oracle, accounted: Set<WriteNode>): void {
     for (const node of oracle.writes) {
       if (node.version.record !== deletion.record || object.maps(node.path)) continue
       if (node.version.seq < deletion.seq || node.taint === NULL_TAINT) account(accounted, node)
+    }
+  }
+}
+
+/** What cannot be taken in yet (it refers to a record on which a person has to decide) is kept and shown among the held entries, and taken in when it can. */
+function accountHeld(oracle: Oracle, accounted: Set<WriteNode>): void {
+  for (const { app, nativeId, entity, entry } of oracle.history.end?.held ?? []) {
+    const record = recordIn(entry)
+    const object = oracle.history.apps.get(app)?.objects.get(entity)
+    if (record === undefined || object === undefined) continue
+    const { cells } = object.fromWire(record)
+    for (const node of oracle.writes) {
+      const { version, path, value } = node
+      if (version.app === app && version.nativeId === nativeId && valuesEqual(cells[path], value))
+        account(accounted, node)
+    }
+  }
+}
+
+function recordIn({ input }: JournalEntry): NativeRecord | undefined {
+  if (input.type === 'notification') return input.change.record
+  return input.type === 'read' ? input.read.record : undefined
+}
+
+/** Elements that users had taken out are missing in a record that the hub makes after that: who deletes it, knows of no such elements. */
+function accountLeftOut(oracle: Oracle, accounted: Set<WriteNode>): void {
+  for (const deletion of oracle.userDeletes) {
+    const { app, record, nativeId, cells } = deletion
+    const made = oracle.history.versions.find(
+      (one) => one.kind === 'create' && one.app === app && one.nativeId === nativeId && one.record === record,
+    )
+    if (made === undefined || made.hub === null) continue
+    const object = oracle.object(deletion)
+    for (const node of oracle.writes) {
+      const isLeftOut = node.version.record === record && node.taint === ABSENT && cells[node.path] === undefined
+      if (isLeftOut && object.maps(node.path) && oracle.stood(node, made.seq)) account(accounted, node)
     }
   }
 }
