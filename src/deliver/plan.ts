@@ -149,7 +149,7 @@ function inStep(lane: Lane): Lane {
 
 /** How long a new record waits elsewhere for a reference that its own application has told and nobody knows yet: the two are often made together, and then one write does. */
 const REFERENCE_GRACE_MS = 2_000
-const REFERENCE_MISSING = 'resolve.reference-missing'
+export const REFERENCE_MISSING = 'resolve.reference-missing'
 const REFERENCE_COMES = 'resolve.reference-comes'
 
 /** The lane to create on; null while a reference of the record may come at any moment. After that it is created without, and patched when the reference is known: so circles come through, too. */

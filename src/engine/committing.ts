@@ -1,4 +1,5 @@
 import { isPausing } from '../deliver/backoff.ts'
+import { REFERENCE_MISSING } from '../deliver/plan.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
@@ -242,7 +243,7 @@ export class Committing {
     }
     // A time that is over has been planned for in this turn: what keeps the lane back all the same wakes it itself.
     const deadlineMs =
-      lane.waitsFor === null || lane.park !== null
+      lane.waitsFor === null || lane.park?.code === REFERENCE_MISSING
         ? 0
         : lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs
     if (deadlineMs > this.#turn.nowMs) this.#turn.engine.schedule(name, deadlineMs)

@@ -1,9 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { bindingOf, classA, crm, entityOf, intentOf, key, laneOf, recordOf, references } from '../merge/fake-record.ts'
-import { asJournalPosition, asNativeId } from '../model/ids.ts'
+import {
+  bindingOf,
+  classA,
+  crm,
+  entityOf,
+  headOf,
+  intentOf,
+  key,
+  laneOf,
+  recordOf,
+  references,
+} from '../merge/fake-record.ts'
+import { asJournalPosition, asNativeId, asToken } from '../model/ids.ts'
 import type { Intent, Lane } from '../model/record.ts'
 import { adoptCreate, doubtAfterRestart } from './evidence.ts'
-import { takePass } from './log-fed.ts'
+import { observeLogged, takePass } from './log-fed.ts'
 import { RecordWork } from './record-work.ts'
 
 const at = { seq: asJournalPosition(30), atMs: 50_000 }
@@ -63,5 +74,33 @@ describe('a write that is in doubt', () => {
     takePass(work, blind, asJournalPosition(25), at, false)
     expect(work.state.lanes[crm]).toMatchObject({ intent: null, reading: null })
     expect(work.state.key).toBe(key)
+  })
+})
+
+describe('a log without marks', () => {
+  const binding = bindingOf(crm, { capabilities: { ...classA, condition: 'C0', feed: 'F3', mark: 'M0' } })
+  const line = (no: number) => ({ [`items[${no}]`]: true, [`items[${no}].n_qty`]: no })
+  const held = (no: number) => ({ [`lines[${no}]`]: true, [`lines[${no}].qty`]: no })
+  const native = { items: true, ...line(1) }
+  const overlay = {
+    ...{ op: intentOf().op, kind: 'update' as const, token: null, native, headSeq: asJournalPosition(9) },
+    ...{ patch: { 'lines[2]': false, ...held(1) }, root: asJournalPosition(5), hops: 0, seq: at.seq, atMs: 1 },
+  }
+
+  test('shows an element that our write of the whole part took away: nobody has deleted it, it is put back', () => {
+    const lane = laneOf({
+      image: { items: true, ...line(1), ...line(2), ...line(3) },
+      sent: { ...held(1), ...held(2), ...held(3) },
+      overlays: [overlay],
+    })
+    const record = recordOf({
+      head: headOf({ ...held(1), 'lines[2]': false, ...held(3) }, { app: crm }),
+      lanes: { [crm]: lane },
+    })
+    const work = new RecordWork(entityOf(), record, record, () => undefined)
+    const seen = { ...at, image: native, token: asToken('4'), sourceTimeMs: undefined, isRead: false }
+    observeLogged(work, binding, seen, references)
+    expect(work.state.head).toBe(record.head)
+    expect(work.state.lanes[crm]).toMatchObject({ overlays: [], sent: { 'lines[3]': false } })
   })
 })

@@ -123,6 +123,13 @@ function isLike(before: Image, now: Image | null, write: Overlay): boolean {
     if (!(path in write.native) || !mayBeRenditionOf(write.native[path], now[path])) return false
     shows = true
   }
+  for (const path in before) {
+    // An element that is gone: we took it out, or our write of the whole part did not know of it.
+    const container = path.slice(0, path.indexOf('['))
+    if (!path.endsWith(']') || before[path] !== true || now[path] === true || now[container] !== true) continue
+    if (write.native[container] !== true || write.native[path] === true) return false
+    shows = true
+  }
   const isMissed = (path: Path): boolean => !differs(path) && !mayBeRenditionOf(write.native[path], now[path])
   return shows && !Object.keys(write.native).some((path) => write.native[path] !== false && isMissed(path))
 }

@@ -464,6 +464,8 @@ test('a value that somebody enters where another application has nothing but its
   const late = { lane: laneOf(), image: { n_email: 'a' }, sourceTimeMs: 0 }
   const result = fold({ record: byDefault, ...late })
   expect([result.won, result.record.head.email?.value]).toEqual([['email'], 'a'])
+  const empty = laneOf({ sent: { email: null }, image: { n_email: null }, basis: asJournalPosition(1) })
+  expect(fold({ record: byDefault, ...late, lane: empty }).won).toEqual(['email'])
   const emptied = recordOf({ head: headOf({ email: null }) })
   expect(fold({ record: emptied, ...late }).lost).toEqual(['email'])
 })

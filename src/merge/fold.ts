@@ -249,9 +249,10 @@ class Fold {
     return this.#originOfChange().hops > 0 && cell.origin.hops === 0
   }
 
-  /** Nobody has said anything of it yet: another application has it empty by default in what we made there, and this one has told nothing of it so far. */
+  /** Nobody has said anything of it yet: another application has it empty by default in what we made there, and this one has told nothing of it so far, or has the same. */
   #isByDefault(path: Path, cell: HeadCell): boolean {
-    return cell.value === null && cell.origin.hops > 0 && !(path in this.sent) && this.#originOfChange().hops === 0
+    const isUntold = (this.sent[path] ?? null) === null
+    return cell.value === null && cell.origin.hops > 0 && isUntold && this.#originOfChange().hops === 0
   }
 
   /** Step 7: the value is our own write as the app renders it. For an UNKNOWN write only when it is recognisably ours. */

@@ -19,6 +19,8 @@ export interface History {
   readonly reads: HubRead[]
   readonly acknowledged: Acknowledged[]
   readonly heads: HeadVersion[]
+  /** Conflicts, by the place in the order of everything at which they were written down. */
+  readonly logged: { readonly seq: number; readonly conflict: Conflict }[]
   /** Requests that left the hub after everything had come to rest. */
   readonly writesAfterQuiet: { readonly app: AppId; readonly op: OpId; readonly atMs: number }[]
   /** No fault was possible in this run, and every application tells at once how it keeps what it was given: then the bound of V5 is exact. */

@@ -31,6 +31,7 @@ export class ObservedStore implements Store {
     return this.#disk.write('commit', async () => {
       await this.#inner.commit(batch)
       for (const write of batch.records) this.#note(write)
+      for (const conflict of batch.conflicts) this.#world.history.logged.push({ seq: this.#world.nextSeq(), conflict })
     })
   }
 

@@ -103,11 +103,12 @@ export class Oracle {
 
   /** Whether the hub has made a write of a user part of a head, or decided against it: only then it knows that there was one. */
   isTakenUp(node: WriteNode): boolean {
-    const { record, app } = node.version
+    const { record, app, seq } = node.version
     return (
       this.stood(node) ||
-      (this.history.end?.conflicts ?? []).some(
-        (one) =>
+      this.history.logged.some(
+        ({ seq: loggedSeq, conflict: one }) =>
+          loggedSeq > seq &&
           one.loserApp === app &&
           one.path === node.path &&
           this.recordOfKey.get(one.key) === record &&

@@ -275,6 +275,7 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
     reads: [],
     acknowledged: [],
     heads: [],
+    logged: [],
     writesAfterQuiet: [],
     // What a blind write has overwritten unread is written again: an effective write more, without a conflict.
     exact:

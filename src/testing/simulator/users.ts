@@ -35,12 +35,13 @@ export class Users {
       this.#create(action)
       return
     }
-    const record = this.#choose(action)
-    if (record === undefined) return
     if (action.kind === 'copy') {
-      this.#copy(action, record)
+      const original = this.#chooseGone(action) ?? this.#choose(action)
+      if (original !== undefined) this.#copy(action, original)
       return
     }
+    const record = this.#choose(action)
+    if (record === undefined) return
     const seen = { cells: record.cells, seq: record.version.seq }
     if (action.thinkMs === 0) {
       this.#save(action, record, seen.cells, seen.seq)
@@ -89,6 +90,15 @@ export class Users {
   #choose(action: Action): AppRecord | undefined {
     const live = this.#node.app.live(action.entity)
     return live.find((record) => recordOfCode(record.cells.code) === action.record) ?? live[action.field % live.length]
+  }
+
+  /** Often one that was deleted: somebody takes up again what they had a copy of. */
+  #chooseGone(action: Action): AppRecord | undefined {
+    if (!action.random.chance(0.5)) return undefined
+    const gone = [...this.#node.app.records.values()].filter(
+      (record) => !record.isLive && record.object.spec.name === action.entity,
+    )
+    return gone[action.field % gone.length]
   }
 
   #create(action: Action): void {

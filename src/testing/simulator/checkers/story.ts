@@ -41,6 +41,7 @@ export class Story {
       reads: [],
       acknowledged: [],
       heads: [],
+      logged: [],
       writesAfterQuiet: [],
       exact: more.exact ?? true,
       doubts: false,
@@ -123,6 +124,8 @@ export class Story {
         }) as Link,
     )
     const { losers, ...end } = more
+    for (const [path, loserValue] of losers ?? [])
+      this.history.logged.push({ seq: ++this.#seq, conflict: { key: KEY, path, loserValue } as Conflict })
     this.history.end = {
       states: [stateOf(head, links)],
       links,
