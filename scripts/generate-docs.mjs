@@ -15,6 +15,7 @@ const titles = {
   format: 'Formats',
   target: 'Writing to an application',
   source: 'Reading from an application',
+  broker: 'Message brokers',
   resolve: 'Finding the record',
   merge: 'Merging',
   engine: 'Engine',

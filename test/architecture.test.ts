@@ -141,8 +141,8 @@ function isTestCode(path: string): boolean {
   )
 }
 
-/** What connectors to databases share: too much for single files beside their folders. An outer half uses the outer half. */
-const SHARED = ['src/connectors/tables', 'src/connectors/change-table', 'src/connectors/polling']
+/** What connectors to databases, and those to brokers, share: too much for single files beside their folders. An outer half uses the outer half. */
+const SHARED = ['tables', 'change-table', 'polling', 'broker'].map((name) => `src/connectors/${name}`)
 
 const layerOf = (path: string): Layer | undefined => LAYERS.find((layer) => layer.holds(path))
 const files = projectFiles()

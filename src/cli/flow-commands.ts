@@ -30,7 +30,10 @@ export function addFlows(program: Command, choose: (action: Action) => void): vo
     .description('what arrived and what became of it, newest first')
     .option('--flow <flow>', 'only those to a flow')
     .option('--app <app>', 'only those of an application')
-    .option('--verdict <verdict>', 'only accepted, replied, duplicate, filtered, refused, failed, echo, parked, ...')
+    .option(
+      '--verdict <verdict>',
+      'only accepted, replied, duplicate, filtered, set-aside, refused, failed, echo, parked, ...',
+    )
     .option('--text <text>', 'only those that hold a text: in the payload, an id, a property or a reason')
     .option('--since <minutes>', 'only those of the last minutes', countOf)
     .option('--limit <rows>', 'rows at most', countOf, 50)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { type ApiInfo, asyncApiOf, openApiOf } from '../server/api-docs.ts'
+import { type ApiInfo, openApiOf } from '../server/api-docs.ts'
+import { asyncApiOf } from '../server/async-api.ts'
 import { loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'
 import type { CommandContext } from './program.ts'

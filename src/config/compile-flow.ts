@@ -190,14 +190,18 @@ function redactOf(where: string, given: unknown): readonly string[] {
   return given as string[]
 }
 
-const LISTEN_KINDS: readonly string[] = ['http']
+const LISTEN_KINDS: readonly string[] = ['http', 'amqp'] satisfies readonly ListenDefinition['kind'][]
 
 function listensOf(where: string, given: unknown): readonly ListenDefinition[] {
   if (given === undefined) return []
   const list = (Array.isArray(given) ? given : [given]) as unknown[]
   for (const listen of list) {
     if (!isPlainObject(listen) || !LISTEN_KINDS.includes(String(listen.kind)))
-      refuse(`${where}.listen`, 'this is not a door for messages', "Give post('/path') of an http connector.")
+      refuse(
+        `${where}.listen`,
+        'this is not a door for messages',
+        "Give post('/path') of an http connector, or a queue of a broker.",
+      )
   }
   return list as ListenDefinition[]
 }

@@ -8,7 +8,7 @@ import { compileEntity, type EntityContext } from './compile-entity.ts'
 import { type CompiledFlow, compileFlow, objectsOf } from './compile-flow.ts'
 import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
-import type { FlowDefinition } from './flow.ts'
+import { doorName, type FlowDefinition } from './flow.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { readStore, type StoreDefinition } from './store.ts'
 
@@ -198,11 +198,15 @@ function checkListens(descriptions: ReadonlyMap<AppId, AppDescription>, flows: r
     }
   }
   for (const { model, listens } of flows) {
-    for (const { options } of listens) {
-      const door = `${options.method} ${options.path}`
-      const owner = owners.get(options.path) ?? doors.get(door)
+    for (const listen of listens) {
+      const door = doorName(listen)
+      const owner = (listen.kind === 'http' ? owners.get(listen.options.path) : undefined) ?? doors.get(door)
       if (owner !== undefined)
-        refuse(`flow ${model.name}.listen`, `${door} already belongs to ${owner}`, 'Give each door its own path.')
+        refuse(
+          `flow ${model.name}.listen`,
+          `${door} already belongs to ${owner}`,
+          'Give each door its own path, or its own queue: two readers of one get half of the messages each.',
+        )
       doors.set(door, `the flow ${model.name}`)
     }
   }

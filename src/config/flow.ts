@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { AmqpListenOptions } from '../connectors/amqp/options.ts'
 import type { HttpListenOptions } from '../connectors/http/options.ts'
 import type { DoubtVerdict, FlowLimits, FlowRetries, RecordCalls, RunLog } from '../model/flow.ts'
 import type { RunId } from '../model/ids.ts'
@@ -9,7 +10,19 @@ import { checkCanonicalName, checkKeys, isPlainObject, refuse } from './refuse.t
 declare const row: unique symbol
 
 /** A door for messages, as plain data; what its connector's listener is made from. */
-export type ListenDefinition = { readonly kind: 'http'; readonly options: HttpListenOptions }
+export type ListenDefinition =
+  | { readonly kind: 'http'; readonly options: HttpListenOptions }
+  | { readonly kind: 'amqp'; readonly options: AmqpListenOptions }
+
+/** What a door is called in lists and messages, and what must be one flow's alone. */
+export function doorName({ kind, options }: ListenDefinition): string {
+  switch (kind) {
+    case 'http':
+      return `${options.method} ${options.path}`
+    case 'amqp':
+      return `amqp ${options.queue}`
+  }
+}
 
 /** One object of an application, to be read and written by flows. `Row` is what its records look like. */
 export interface ObjectHandle<Row = NativeRecordLike> {

@@ -1,3 +1,4 @@
+import { BROKER_CODES } from './broker-codes.ts'
 import { CHECK_CODES } from './check-codes.ts'
 import type { CodeEntry } from './code-entry.ts'
 import { CONTACT_CODES } from './contact-codes.ts'
@@ -436,6 +437,7 @@ export const ERROR_CODES = {
       'A value cannot be written in the declared format (a record inside a form field, a character that XML does not have). The message names the field.',
   },
   ...FLOW_CODES,
+  ...BROKER_CODES,
   ...CONTACT_CODES,
   ...CHECK_CODES,
   'query.unknown-record': {

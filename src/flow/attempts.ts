@@ -3,7 +3,7 @@ import { Deadlines } from '../lib/deadlines.ts'
 import type { Attempt, Message, Run } from '../model/flow.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Context, type Effects, flowError } from './context.ts'
-import { invoke } from './invoke.ts'
+import { invoke, parked } from './invoke.ts'
 import type { Lane } from './lane.ts'
 
 /** A run whose beginning is decided. */
@@ -67,7 +67,9 @@ export class Attempts {
     const { model } = lane
     const deadlines = this.#deadlinesByLane.get(lane) as Deadlines<Live>
     const startedMs = this.#clock.monotonicMs()
-    const { context, result } = invoke(this.#effects, model, message, null, this.given(run))
+    // What was set aside at its door begins parked. Once a person has released it, it is a message like any other; its run has a code by then.
+    const begin = message.setAside !== undefined && run.code === null ? parked : invoke
+    const { context, result } = begin(this.#effects, model, message, null, this.given(run))
     const live: Live = { lane, run, message, startedMs, context, timedOut: null }
     this.#live.add(live)
     deadlines.add(live)

@@ -11,6 +11,8 @@ export interface Effects {
   calls(app: AppId, object: ObjectId, nextOp: () => string, signal: AbortSignal): RecordCalls
   /** Reads the record that a lightweight message names; null when it is not there. */
   fetch(fetch: FetchModel, id: string, signal: AbortSignal): Promise<NativeRecord | null>
+  /** Reads what its door could not decode once more, as the config says now. Throws SyncError where it still cannot be. */
+  decode(flow: FlowName, message: Message): Message
   /** Journals an application's record for the fold. `once`: the name of this effect; the second time it does nothing. */
   sync(
     entity: string,

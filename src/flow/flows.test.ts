@@ -101,6 +101,7 @@ class World {
           throw new Error('not here')
         },
         fetch: async () => null,
+        decode: (_flow, message) => message,
         sync: async () => {},
       },
       clock: this.clock,
@@ -225,7 +226,12 @@ describe('what a flow cannot do now', () => {
       runs: new MemoryRunStore(),
       journal,
       append: (entries) => journal.append({ entries }),
-      effects: { calls: () => ({}) as never, fetch: async () => null, sync: async () => {} },
+      effects: {
+        calls: () => ({}) as never,
+        fetch: async () => null,
+        decode: (_flow, message) => message,
+        sync: async () => {},
+      },
       clock,
       random: { next: () => 0.5 },
       log: { log() {} },

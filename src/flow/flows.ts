@@ -1,5 +1,5 @@
 import { SyncError } from '../errors/index.ts'
-import type { FlowModel, Message, Run } from '../model/flow.ts'
+import type { FlowModel, Message, Run, SetAside } from '../model/flow.ts'
 import { type FlowName, type JournalPosition, type RunId, runIdOf } from '../model/ids.ts'
 import type { Clock, Log, Random } from '../ports/clock.ts'
 import type { Journal, NewEntry } from '../ports/journal.ts'
@@ -27,6 +27,8 @@ export interface FlowsOptions {
   /** `<instance>.<generation>`, known once the store is open. */
   readonly opPrefix: () => string
 }
+
+type Accepted = Delivered & { readonly kind: 'accepted' }
 
 /** Messages kept in memory per flow ahead of their runs; more are read back from the journal. */
 const TAIL_MAX = 2_000
@@ -131,15 +133,28 @@ export class Flows implements FlowDoor, FlowExecutor {
     return this.#accept(lane, message)
   }
 
+  /** Who refuses is told by its own door; the flows keep nothing of it. */
+  refused(): void {}
+
+  /** Keeps a message that its flow cannot take, as a run that is parked from its beginning. */
+  async setAside(flow: FlowName, message: Message & { readonly setAside: SetAside }): Promise<Accepted> {
+    return this.#append(this.#open(flow), message)
+  }
+
   /** Starts a flow whatever its kind, as a run that can be looked at; resolves when its message is durable. */
-  async execute(flow: FlowName, message: Message): Promise<Delivered & { readonly kind: 'accepted' }> {
+  async execute(flow: FlowName, message: Message): Promise<Accepted> {
     return this.#accept(this.#open(flow), message)
   }
 
-  async #accept(lane: Lane, message: Message): Promise<Delivered & { readonly kind: 'accepted' }> {
+  async #accept(lane: Lane, message: Message): Promise<Accepted> {
     const { model } = lane
     // What can never run is refused while its sender is still there to hear it.
     if (model.fetch === null) await checkedInput(model, message.body, message.properties)
+    return this.#append(lane, message)
+  }
+
+  async #append(lane: Lane, message: Message): Promise<Accepted> {
+    const { model } = lane
     if (lane.isFull) throw overloaded(model, lane.gate)
     const { clock, mappingVersion } = this.#options
     const entry: NewEntry = {

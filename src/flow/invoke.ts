@@ -1,5 +1,5 @@
 import { SyncError } from '../errors/index.ts'
-import type { Check, Checked, FlowModel, Message } from '../model/flow.ts'
+import type { Check, Checked, FlowModel, Message, SetAside } from '../model/flow.ts'
 import type { FlowName, RunId } from '../model/ids.ts'
 import type { NativeData } from '../model/value.ts'
 import { Context, type Effects, flowError, type Input } from './context.ts'
@@ -43,6 +43,13 @@ export function invoke(
   return { context, result: call(effects, model, context, input === null ? message : null) }
 }
 
+/** The first attempt of a message that its door has set aside: it ends before it begins. */
+export function parked(...[effects, model, message, , run]: Parameters<typeof invoke>): Invocation {
+  const { code, reason } = message.setAside as SetAside
+  const error = new SyncError(code, reason, { place: { flow: model.name } })
+  return { context: new Context(effects, model, { message, ...run }), result: Promise.reject(error) }
+}
+
 /** The body of the message, or the record that it names. */
 export async function bodyOf(
   effects: Effects,
@@ -74,12 +81,13 @@ async function call(
   unchecked: Message | null,
 ): Promise<NativeData> {
   if (unchecked !== null) {
-    const body = await bodyOf(effects, model, unchecked, () => context.signal)
+    const message = (unchecked.setAside?.raw ?? null) === null ? unchecked : effects.decode(model.name, unchecked)
+    const body = await bodyOf(effects, model, message, () => context.signal)
     // A record that is gone is told as null, whatever the schema of records says.
     context.take(
       body === null && model.fetch !== null
-        ? { body, properties: unchecked.properties }
-        : await checkedInput(model, body, unchecked.properties),
+        ? { body, properties: message.properties }
+        : await checkedInput(model, body, message.properties),
     )
   }
   let returned: unknown

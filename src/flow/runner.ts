@@ -386,6 +386,8 @@ export class Runner {
   }
 
   #keyOf(lane: Lane, message: Message): string | null {
+    // What could not be taken holds up nobody, and often cannot be asked for its key.
+    if (message.setAside !== undefined) return null
     try {
       return lane.model.orderKeyOf?.(message) ?? null
     } catch (error) {

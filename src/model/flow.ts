@@ -1,4 +1,4 @@
-import type { SyncError } from '../errors/index.ts'
+import type { ErrorCode, SyncError } from '../errors/index.ts'
 import type { AppId, FlowName, JournalPosition, ObjectId, RunId } from './ids.ts'
 import type { NativeData, NativeRecord } from './value.ts'
 
@@ -15,6 +15,21 @@ export interface Message {
   /** Where a broker's sender wants the reply, in the words of its listener; an HTTP caller waits on its connection instead. */
   readonly replyTo?: string
   readonly correlationId?: string
+  /** Its door could not hand it to the flow: its run begins parked, with this reason. */
+  readonly setAside?: SetAside
+}
+
+/** A message that nobody waits for and that cannot be taken as it is. It is kept whole, so that it can be run once its flow, or its door, is corrected. */
+export interface SetAside {
+  readonly code: ErrorCode
+  readonly reason: string
+  /** What could not be decoded, as it came; null where the body could be. It is decoded again when the run is released. */
+  readonly raw: RawMessage | null
+}
+
+export interface RawMessage {
+  readonly base64: string
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { SyncError } from '../errors/index.ts'
-import type { Message, Run } from '../model/flow.ts'
+import type { Message, Run, SetAside } from '../model/flow.ts'
 import type { FlowName, RunId } from '../model/ids.ts'
 import type { NativeData } from '../model/value.ts'
 import type { RawReply, RawRequest } from './app.ts'
@@ -18,9 +18,16 @@ export interface FlowDoor {
   /**
    * Hands one message to its flow. For a flow with an output it resolves with the reply; for one without, as soon as the message is durable: only then
    * may the sender be told so, or a broker's message be acknowledged. When it rejects, nothing was kept, and `handling` says whether sending it again can help.
-   * `signal`: the caller has gone.
+   * `signal`: the caller has gone. `notes`: whether a refusal is noted among what arrived at once, or by the listener (`setAside`, `refused`), which may hand the message over again.
    */
-  deliver(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<Delivered>
+  deliver(flow: FlowName, message: Message, signal: AbortSignal | null, notes?: 'refusals' | 'none'): Promise<Delivered>
+  /** Notes a message that its listener refused for good, or answered with a refusal. */
+  refused(flow: FlowName, message: Message, error: SyncError): void
+  /**
+   * Keeps a message that its flow refused with handling `park`, or that could not be decoded, and that nobody waits for: as a run that is parked, durable
+   * when it resolves, to be released or cancelled by a person.
+   */
+  setAside(flow: FlowName, message: Message & { readonly setAside: SetAside }): Promise<Delivered>
   /** The refusal that a message would get now because the flow is full; null when it may come. Cheap, so that it can be asked before a body is read. */
   refusal(flow: FlowName): SyncError | null
 }
@@ -57,10 +64,12 @@ export interface ListenRoute {
 /**
  * A door for messages to flows. Two kinds share the contract: one that is pushed to over the hub's HTTP front gives `routes`; one that fetches its messages itself
  * (a broker) begins in `start` and ends in `close`. A fetching one acknowledges a message only after `deliver` resolved, returns it to the broker when it rejects with
- * handling `retry`, sets it aside (dead letter) when with `park`, and publishes a reply to `replyTo` with the correlation id.
+ * handling `retry`, sets it aside (`setAside`, or the broker's dead letters) when with `park`, and publishes a reply to `replyTo` with the correlation id.
  */
 export interface MessageListener extends AsyncDisposable {
   readonly routes: readonly ListenRoute[]
+  /** Reads a message of this door that was set aside undecoded, as the config says now; null for one of another door. Throws SyncError. */
+  decode?(message: Message): Message | null
   start(door: FlowDoor): Promise<void>
   /** Takes nothing more; resolves when what is under way is answered. Idempotent. */
   close(): Promise<void>

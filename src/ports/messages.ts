@@ -10,6 +10,8 @@ export type MessageVerdict =
   | 'duplicate'
   /** A filter of its flow wants nothing of it; acknowledged, nothing done. `reason` is the filter's name. */
   | 'filtered'
+  /** Its flow cannot take it and nobody waits for it: kept whole as a parked run. */
+  | 'set-aside'
   /** Not taken: the sender was told so. */
   | 'refused'
   /** A caller's flow failed. */

@@ -17,7 +17,8 @@ import {
   xml,
 } from '../connectors/http/index.ts'
 import { defineHub, entity, flow, key, sync } from '../index.ts'
-import { asyncApiOf, openApiOf } from './api-docs.ts'
+import { openApiOf } from './api-docs.ts'
+import { asyncApiOf } from './async-api.ts'
 
 /** Both documents, judged by the validators that their makers' tools use. */
 const require = createRequire(import.meta.url)

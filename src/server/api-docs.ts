@@ -4,9 +4,9 @@ import type { HubDefinition } from '../config/define-hub.ts'
 import type { HttpListenOptions, HttpVerify, HttpWebhook } from '../connectors/http/index.ts'
 import { compileFormat } from '../formats/index.ts'
 
-/** What can be sent to this hub, for programs and people: OpenAPI 3.1 of its HTTP doors, AsyncAPI 3 of its messages. Made from the config, so never out of date. */
+/** What can be sent to this hub over HTTP, for programs and people: OpenAPI 3.1, made from the config, so never out of date. */
 
-type Json = Readonly<Record<string, unknown>>
+export type Json = Readonly<Record<string, unknown>>
 
 export interface ApiInfo {
   readonly title: string
@@ -44,7 +44,7 @@ const RUN = {
 }
 
 /** The schema of what a sender writes, as JSON Schema; anything where the schema cannot say it. */
-function schemaOf(schema: unknown, io: 'input' | 'output'): Json {
+export function schemaOf(schema: unknown, io: 'input' | 'output'): Json {
   if (typeof schema !== 'object' || schema === null || !('_zod' in schema)) return {}
   try {
     const { $schema: _, ...made } = z.toJSONSchema(schema as z.core.$ZodType, { io, unrepresentable: 'any' })
@@ -90,7 +90,8 @@ export function openApiOf(definition: HubDefinition, info: ApiInfo): Json {
     ;(paths[name] ??= {})[method.toLowerCase()] = operation
   }
   for (const flow of definition.flows)
-    for (const { options } of flow.listens) put(options.path, options.method, flowOperation(flow, options, security))
+    for (const { kind, options } of flow.listens)
+      if (kind === 'http') put(options.path, options.method, flowOperation(flow, options, security))
   for (const { app, webhook } of webhooksOf(definition))
     put(webhook.path, 'post', webhookOperation(app, webhook, security))
   if (definition.flows.length > 0) addExecutions(definition, put)
@@ -284,53 +285,4 @@ function webhooksOf(definition: HubDefinition): readonly { readonly app: string;
       ? given.options.resources.flatMap(({ notify }) => (notify === null ? [] : [{ app, webhook: notify }]))
       : [],
   )
-}
-
-/** Every message that a flow takes, with its reply where it has one. Doors of brokers are channels of their own address. */
-export function asyncApiOf(definition: HubDefinition, info: ApiInfo): Json {
-  const channels: Record<string, Json> = {}
-  const operations: Record<string, Json> = {}
-  const messages: Record<string, Json> = {}
-  for (const { model, listens, schemas } of definition.flows) {
-    messages[model.name] = { name: model.name, payload: schemaOf(schemas.input, 'input') }
-    if (schemas.output !== undefined)
-      messages[`${model.name}.reply`] = { name: `${model.name}.reply`, payload: schemaOf(schemas.output, 'output') }
-    const doors = listens.map(({ kind, options }) => ({ name: `${kind}.${options.method}.${options.path}`, options }))
-    for (const { name, options } of doors) {
-      const key = name.replace(/[^\w.-]+/g, '_')
-      const params = [...options.path.matchAll(/:(\w+)/g)].map(([, param]) => param as string)
-      channels[key] = {
-        address: options.path.replace(/:(\w+)/g, '{$1}'),
-        messages: {
-          message: { $ref: `#/components/messages/${model.name}` },
-          ...(schemas.output === undefined ? {} : { reply: { $ref: `#/components/messages/${model.name}.reply` } }),
-        },
-        ...(params.length === 0 ? {} : { parameters: Object.fromEntries(params.map((param) => [param, {}])) }),
-      }
-      operations[key] = {
-        action: 'receive',
-        channel: { $ref: `#/channels/${key}` },
-        messages: [{ $ref: `#/channels/${key}/messages/message` }],
-        bindings: { http: { method: options.method } },
-        ...(schemas.output === undefined
-          ? {}
-          : {
-              reply: {
-                channel: { $ref: `#/channels/${key}` },
-                messages: [{ $ref: `#/channels/${key}/messages/reply` }],
-              },
-            }),
-      }
-    }
-  }
-  const host = info.url === null ? null : URL.parse(info.url)
-  return {
-    asyncapi: '3.0.0',
-    info: { title: info.title, version: info.version },
-    ...(host === null ? {} : { servers: { hub: { host: host.host, protocol: host.protocol.replace(':', '') } } }),
-    defaultContentType: 'application/json',
-    channels,
-    operations,
-    components: { messages },
-  }
 }

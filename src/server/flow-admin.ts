@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
+import { doorName } from '../config/flow.ts'
 import { SyncError } from '../errors/index.ts'
 import { parseJson } from '../formats/index.ts'
 import { isOver, type Message, type Run, type RunState } from '../model/flow.ts'
@@ -8,7 +9,8 @@ import { encodeData, type NativeData } from '../model/value.ts'
 import type { FlowExecutor } from '../ports/listen.ts'
 import type { MessageRow } from '../ports/messages.ts'
 import { deliveriesOf } from './after-delivery.ts'
-import { type ApiInfo, asyncApiOf, openApiOf } from './api-docs.ts'
+import { type ApiInfo, openApiOf } from './api-docs.ts'
+import { asyncApiOf } from './async-api.ts'
 import type { HubContext } from './hub.ts'
 
 /** A caller may wait this long in one request; below the idle time of proxies (60 s). */
@@ -37,7 +39,7 @@ export function addFlowRoutes(app: Hono, context: HubContext): void {
       context.definition.flows.map(({ model, listens }) => ({
         name: model.name,
         kind: model.kind,
-        doors: listens.map(({ options }) => `${options.method} ${options.path}`),
+        doors: listens.map(doorName),
         limits: model.limits,
         load: load[model.name],
         runs: counts[model.name] ?? {},
@@ -291,7 +293,14 @@ async function bodyAgain(context: HubContext, row: MessageRow): Promise<NativeDa
   if (row.run !== null) {
     const seq = Number(row.run)
     const [entry] = await context.engine.journal.read((seq - 1) as never, 1)
-    if (entry?.seq === seq && entry.input.type === 'message') return entry.input.message.body
+    if (entry?.seq === seq && entry.input.type === 'message') {
+      const { body, setAside } = entry.input.message
+      if ((setAside?.raw ?? null) === null) return body
+      throw new SyncError(
+        'query.unknown-message',
+        `message ${row.id} could not be decoded. Correct its door and release run ${row.run}; it is decoded again then.`,
+      )
+    }
   }
   if (!row.isCut && !row.isRedacted) return row.payload === null ? null : parseJson(Buffer.from(row.payload))
   const why = row.isCut ? 'only its beginning is kept' : 'what is declared secret in it was not kept'

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { HubDefinition } from '../config/define-hub.ts'
-import { createHttpListener } from '../connectors/http/index.ts'
 import type { Engine } from '../engine/engine.ts'
 import { SyncError } from '../errors/index.ts'
 import { Fetching } from '../flow/fetching.ts'
@@ -15,10 +14,9 @@ import type { MessageListener } from '../ports/listen.ts'
 import type { MessageLog } from '../ports/messages.ts'
 import type { RunStore } from '../ports/runs.ts'
 import { AppCalls } from './calls.ts'
+import { decodeAgain, listenersOf } from './doors.ts'
 import { MessageRecorder, RecordedDoor } from './message-recorder.ts'
-import { problemReply } from './problem.ts'
 import type { Environment } from './secrets.ts'
-import { resolveListen } from './secrets.ts'
 
 export const runsPath = (dataDir: string): string => join(dataDir, 'flows.db')
 
@@ -50,6 +48,12 @@ export function createFlows(options: {
     const image = await calls.read(app, object, id, signal)
     return image.result === 'found' ? (image.record ?? {}) : null
   }, clock)
+  const listeners = listenersOf(definition, env, {
+    clock,
+    random: systemRandom,
+    log,
+    bodyBytesMax: definition.limits.bodyBytesMax,
+  })
   const flows = new Flows({
     models: definition.flows.map((flow) => flow.model),
     runs,
@@ -58,6 +62,7 @@ export function createFlows(options: {
     effects: {
       calls: (app, object, nextOp, signal) => calls.of(app, object, nextOp, signal),
       fetch: (fetch, id, signal) => fetching.fetch(fetch, id, signal),
+      decode: (flow, message) => decodeAgain(listeners.get(flow) ?? [], flow, message),
       sync: (entity, image, once) => syncImage(engine, entity, image, once),
     },
     clock,
@@ -66,16 +71,9 @@ export function createFlows(options: {
     mappingVersion: definition.model.mappingVersion,
     opPrefix: () => `${engine.info?.instanceId}.${engine.info?.generation}`,
   })
-  const listeners = definition.flows.map(({ model, listens }) =>
-    createHttpListener(
-      model.name,
-      listens.map((listen) => resolveListen(listen.options, env).options),
-      (error, path, write) => problemReply(error, path, undefined, write),
-    ),
-  )
   const recorder = new MessageRecorder(messages, clock, log)
   const door = new RecordedDoor(flows, recorder, (flow) => flows.model(flow), clock)
-  return { flows, door, recorder, listeners }
+  return { flows, door, recorder, listeners: [...listeners.values()].flat() }
 }
 
 /** What is found out about a message after it has come goes into its record: verdicts of the fold, states of runs. */

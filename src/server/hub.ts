@@ -94,9 +94,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const adminToken = env.LATCHWORK_ADMIN_TOKEN || undefined
   const log = withoutSecrets(options.log, [
     ...apps.flatMap((app) => app.secrets),
-    ...definition.flows.flatMap((flow) =>
-      flow.listens.flatMap(({ options: door }) => resolveListen(door, env).secrets),
-    ),
+    ...definition.flows.flatMap((flow) => flow.listens.flatMap((listen) => resolveListen(listen, env).secrets)),
     ...(adminToken === undefined ? [] : [adminToken]),
   ])
   const storage = await openStorage(definition.store, dataDir, env)

@@ -1,5 +1,5 @@
 import { SyncError } from '../errors/index.ts'
-import type { FlowModel, Message, Run } from '../model/flow.ts'
+import type { FlowModel, Message, Run, SetAside } from '../model/flow.ts'
 import type { FlowName, JournalPosition, RunId } from '../model/ids.ts'
 import { encodeData, type NativeData } from '../model/value.ts'
 import type { Clock, Log } from '../ports/clock.ts'
@@ -242,7 +242,12 @@ export class RecordedDoor implements FlowDoor {
   }
 
   /** HOT PATH. */
-  async deliver(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<Delivered> {
+  async deliver(
+    flow: FlowName,
+    message: Message,
+    signal: AbortSignal | null,
+    notes: 'refusals' | 'none' = 'refusals',
+  ): Promise<Delivered> {
     const atMs = this.#clock.nowMs()
     const startedMs = this.#clock.monotonicMs()
     try {
@@ -255,14 +260,35 @@ export class RecordedDoor implements FlowDoor {
         this.keep(flow, message, delivered.duplicate ? 'duplicate' : 'accepted', null, { ...kept, run: delivered.run })
       return delivered
     } catch (error) {
-      const reason = SyncError.from(error)
-      const verdict =
-        reason.code === 'flow.failed' || reason.code === 'flow.timeout' || reason.code === 'flow.output-invalid'
-          ? 'failed'
-          : 'refused'
-      this.keep(flow, message, verdict, reason, { atMs, tookMs: this.#clock.monotonicMs() - startedMs })
+      if (notes === 'refusals')
+        this.#keepRefusal(flow, message, SyncError.from(error), atMs, this.#clock.monotonicMs() - startedMs)
       throw error
     }
+  }
+
+  refused(flow: FlowName, message: Message, error: SyncError): void {
+    this.#keepRefusal(flow, message, error, this.#clock.nowMs(), 0)
+  }
+
+  #keepRefusal(flow: FlowName, message: Message, reason: SyncError, atMs: number, tookMs: number): void {
+    const hasFailed =
+      reason.code === 'flow.failed' || reason.code === 'flow.timeout' || reason.code === 'flow.output-invalid'
+    this.keep(flow, message, hasFailed ? 'failed' : 'refused', reason, { atMs, tookMs })
+  }
+
+  async setAside(flow: FlowName, message: Message & { readonly setAside: SetAside }): Promise<Delivered> {
+    const { code, reason } = message.setAside
+    const atMs = this.#clock.nowMs()
+    const startedMs = this.#clock.monotonicMs()
+    const kept = await this.#door.setAside(flow, message)
+    const run = kept.kind === 'accepted' ? kept.run : null
+    const tookMs = this.#clock.monotonicMs() - startedMs
+    this.keep(flow, message, run === null ? 'duplicate' : 'set-aside', new SyncError(code, reason), {
+      atMs,
+      tookMs,
+      run,
+    })
+    return kept
   }
 
   keep(

@@ -1,15 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { AppDefinition } from '../config/app.ts'
 import { type ConfigText, resolveText } from '../config/env.ts'
+import type { ListenDefinition } from '../config/flow.ts'
 
-import type {
-  HttpAppOptions,
-  HttpAuth,
-  HttpListenOptions,
-  HttpSoapService,
-  HttpVerify,
-  HttpWebhook,
-} from '../connectors/http/index.ts'
+import type { HttpAppOptions, HttpAuth, HttpSoapService, HttpVerify, HttpWebhook } from '../connectors/http/index.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -58,11 +52,13 @@ function httpOf(options: HttpAppOptions, plain: Resolve, secret: Resolve): HttpA
   return { ...options, baseUrl: plain(options.baseUrl), auth, resources }
 }
 
+export interface ResolvedListen {
+  readonly listen: ListenDefinition
+  readonly secrets: readonly string[]
+}
+
 /** The same for a door of a flow. */
-export function resolveListen(
-  options: HttpListenOptions,
-  variables: Environment,
-): { readonly options: HttpListenOptions; readonly secrets: readonly string[] } {
+export function resolveListen(listen: ListenDefinition, variables: Environment): ResolvedListen {
   const secrets: string[] = []
   const plain = (text: ConfigText): string => resolveText(text, variables, (path) => readFileSync(path, 'utf8'))
   const secret = (text: ConfigText): string => {
@@ -70,8 +66,20 @@ export function resolveListen(
     secrets.push(value)
     return value
   }
-  const verify = options.verify === null ? null : verifyOf(options.verify, plain, secret)
-  return { options: { ...options, verify }, secrets }
+  return { listen: listenOf(listen, plain, secret), secrets }
+}
+
+function listenOf(listen: ListenDefinition, plain: Resolve, secret: Resolve): ListenDefinition {
+  switch (listen.kind) {
+    case 'http': {
+      const { options } = listen
+      const verify = options.verify === null ? null : verifyOf(options.verify, plain, secret)
+      return { kind: 'http', options: { ...options, verify } }
+    }
+    // The url holds the password.
+    case 'amqp':
+      return { kind: 'amqp', options: { ...listen.options, url: secret(listen.options.url) } }
+  }
 }
 
 type Resolve = (text: ConfigText) => string

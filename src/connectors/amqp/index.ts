@@ -1,0 +1,5 @@
+export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
+export { type BrokerDoorOptions, header } from '../broker/config.ts'
+export { type AmqpBindOptions, type QueueOptions, type Rabbitmq, type RabbitmqOptions, rabbitmq } from './config.ts'
+export { createAmqpListener } from './listener.ts'
+export type { AmqpBinding, AmqpListenOptions, AmqpQueue } from './options.ts'

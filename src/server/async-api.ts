@@ -1,0 +1,126 @@
+import type { HubDefinition } from '../config/define-hub.ts'
+import type { ListenDefinition } from '../config/flow.ts'
+import { type ApiInfo, type Json, schemaOf } from './api-docs.ts'
+
+/** What one door adds to the document. */
+interface Door {
+  /** Names the channel and the operation. */
+  readonly name: string
+  readonly address: string
+  readonly parameters: readonly string[]
+  /** Of the operation, and of the channel. */
+  readonly operation: Json
+  readonly channel: Json
+  /** Where a caller says that its reply is wanted, where that is in the message. */
+  readonly replyTo: string | null
+  /** The server that the channel is on, by its name in the document; null: the hub itself. */
+  readonly server: { readonly name: string; readonly host: string; readonly protocol: string } | null
+}
+
+/** Every message that a flow takes, with its reply where it has one, as AsyncAPI 3. Doors of brokers are channels of their own address, on the broker's server. */
+export function asyncApiOf(definition: HubDefinition, info: ApiInfo): Json {
+  const channels: Record<string, Json> = {}
+  const operations: Record<string, Json> = {}
+  const messages: Record<string, Json> = {}
+  const servers: Record<string, Json> = {}
+  const host = info.url === null ? null : URL.parse(info.url)
+  if (host !== null) servers.hub = { host: host.host, protocol: host.protocol.replace(':', '') }
+  for (const { model, listens, schemas } of definition.flows) {
+    messages[model.name] = { name: model.name, payload: schemaOf(schemas.input, 'input') }
+    const replies = schemas.output !== undefined
+    if (replies)
+      messages[`${model.name}.reply`] = { name: `${model.name}.reply`, payload: schemaOf(schemas.output, 'output') }
+    for (const door of listens.map(doorOf)) {
+      const key = door.name.replace(/[^\w.-]+/g, '_')
+      const server = door.server === null ? null : nameServer(servers, door.server)
+      channels[key] = {
+        address: door.address,
+        messages: {
+          message: { $ref: `#/components/messages/${model.name}` },
+          ...(replies && door.replyTo === null ? { reply: { $ref: `#/components/messages/${model.name}.reply` } } : {}),
+        },
+        ...(door.parameters.length === 0
+          ? {}
+          : { parameters: Object.fromEntries(door.parameters.map((param) => [param, {}])) }),
+        ...(server === null ? {} : { servers: [{ $ref: `#/servers/${server}` }] }),
+        ...door.channel,
+      }
+      operations[key] = {
+        action: 'receive',
+        channel: { $ref: `#/channels/${key}` },
+        messages: [{ $ref: `#/channels/${key}/messages/message` }],
+        ...door.operation,
+        ...(replies ? { reply: replyOf(key, model.name, door, channels) } : {}),
+      }
+    }
+  }
+  return {
+    asyncapi: '3.0.0',
+    info: { title: info.title, version: info.version },
+    ...(Object.keys(servers).length === 0 ? {} : { servers }),
+    defaultContentType: 'application/json',
+    channels,
+    operations,
+    components: { messages },
+  }
+}
+
+/** The name under which a server stands in the document: its own, with a number where another server has it. */
+function nameServer(servers: Record<string, Json>, { name, host, protocol }: NonNullable<Door['server']>): string {
+  for (let n = 1; ; n++) {
+    const own = n === 1 ? name : `${name}-${n}`
+    const known = servers[own]
+    if (known !== undefined && (known.host !== host || known.protocol !== protocol)) continue
+    servers[own] = { host, protocol }
+    return own
+  }
+}
+
+/** The reply goes over the same connection, or to the address that the message names: a channel whose address is not known before. */
+function replyOf(key: string, flow: string, door: Door, channels: Record<string, Json>): Json {
+  if (door.replyTo === null)
+    return { channel: { $ref: `#/channels/${key}` }, messages: [{ $ref: `#/channels/${key}/messages/reply` }] }
+  const name = `${key}.reply`
+  channels[name] = { address: null, messages: { reply: { $ref: `#/components/messages/${flow}.reply` } } }
+  return {
+    address: { location: door.replyTo },
+    channel: { $ref: `#/channels/${name}` },
+    messages: [{ $ref: `#/channels/${name}/messages/reply` }],
+  }
+}
+
+function doorOf({ kind, options }: ListenDefinition): Door {
+  switch (kind) {
+    case 'http':
+      return {
+        name: `http.${options.method}.${options.path}`,
+        address: options.path.replace(/:(\w+)/g, '{$1}'),
+        parameters: [...options.path.matchAll(/:(\w+)/g)].map(([, param]) => param as string),
+        operation: { bindings: { http: { method: options.method } } },
+        channel: {},
+        replyTo: null,
+        server: null,
+      }
+    case 'amqp':
+      return {
+        name: `amqp.${options.queue}`,
+        address: options.queue,
+        parameters: [],
+        operation: { bindings: { amqp: { ack: true } } },
+        channel: { bindings: { amqp: { is: 'queue', queue: { name: options.queue, durable: true } } } },
+        replyTo: '$message.header#/replyTo',
+        server: serverOf('rabbitmq', 'amqp', options.url),
+      }
+  }
+}
+
+/** A broker's address without its user and password. What stands in the environment is not known here; its variable is. */
+function serverOf(
+  name: string,
+  protocol: string,
+  url: string | { readonly env: string; readonly fallback?: string },
+): Door['server'] {
+  const text = typeof url === 'string' ? url : url.fallback
+  const host = text === undefined ? '' : (URL.parse(text)?.host ?? '')
+  return { name, host: host === '' && typeof url !== 'string' ? url.env : host, protocol }
+}
