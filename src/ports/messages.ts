@@ -80,7 +80,7 @@ export interface MessageLog extends AsyncDisposable {
   /** Newest first. `verdict` also finds a later one. */
   list(query: MessageQuery): Promise<readonly MessageRow[]>
   get(id: number): Promise<MessageRow | null>
-  /** Removes rows older than `beforeMs`, and the oldest beyond `rowsMax`; at most `max`. */
+  /** Removes rows older than `beforeMs`, and the oldest beyond `rowsMax`; about `max` at once, never the newest. How many; 0 when there is nothing left to remove. */
   prune(beforeMs: number, rowsMax: number, max: number): Promise<number>
   close(): Promise<void>
 }

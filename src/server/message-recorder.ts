@@ -160,7 +160,7 @@ export class MessageRecorder {
   async prune(): Promise<void> {
     if (!this.#isOpen) return
     const beforeMs = this.#clock.nowMs() - KEEP_MS
-    while ((await this.#log.prune(beforeMs, KEPT_MAX, PRUNE_MAX)) === PRUNE_MAX)
+    while ((await this.#log.prune(beforeMs, KEPT_MAX, PRUNE_MAX)) > 0)
       await new Promise<void>((resolve) => this.#clock.timer(10, resolve))
   }
 
@@ -177,16 +177,18 @@ function rowOf({ body, redact, ...kept }: Kept): NewMessage {
   const { data, isRedacted } = redact.length === 0 ? { data: body, isRedacted: false } : redacted(body, redact)
   const text = data === null ? null : encodeData(data)
   const isCut = text !== null && text.length > PAYLOAD_CHARS_MAX
-  const properties = Object.fromEntries(
-    Object.entries(kept.properties).map(([name, value]) => [name, redact.includes(name) ? REDACTED : value]),
-  )
+  const isSecret = (name: string): boolean => redact.includes(name)
+  const secrets = redact.length === 0 ? NO_IDS : Object.keys(kept.properties).filter(isSecret)
   return {
     ...kept,
-    properties,
+    properties:
+      secrets.length === 0
+        ? kept.properties
+        : { ...kept.properties, ...Object.fromEntries(secrets.map((name) => [name, REDACTED])) },
     bytes: text?.length ?? 0,
     payload: isCut ? text.slice(0, PAYLOAD_CHARS_MAX) : text,
     isCut,
-    isRedacted: isRedacted || Object.keys(kept.properties).some((name) => redact.includes(name)),
+    isRedacted: isRedacted || secrets.length > 0,
   }
 }
 

@@ -16,7 +16,7 @@ interface RecordRows {
   readonly openLanes: readonly Row[] | null
 }
 
-/** A batch as rows: plain data, so that another thread can write them. */
+/** A batch as rows: plain data. */
 export interface CommitRows extends Pick<CommitBatch, 'epoch' | 'cursor' | 'links' | 'matches' | 'heldDone' | 'notes'> {
   readonly records: readonly RecordRows[]
   readonly held: readonly Row[]

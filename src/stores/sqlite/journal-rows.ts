@@ -22,7 +22,7 @@ export interface FeedRow {
   readonly position: string
 }
 
-/** What one transaction of the journal writes: plain data, so that another thread can do it. */
+/** What one transaction of the journal writes. */
 export interface AppendRows {
   /** The position of the first entry that is new. */
   readonly firstSeq: number

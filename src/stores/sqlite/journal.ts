@@ -13,10 +13,10 @@ import {
 import type { Journal, JournalAppend } from '../../ports/journal.ts'
 import { type OpenDriver, openNodeSqlite } from './driver.ts'
 import { toPortError } from './errors.ts'
-import { type AppendRows, type EntryRow, entryToRow, type FeedRow } from './journal-rows.ts'
+import { type EntryRow, entryToRow, type FeedRow } from './journal-rows.ts'
 import { acquireLock, type FileLock } from './lock.ts'
+import { type FileSync, systemFileSync } from './log-sync.ts'
 import { Segment } from './segment.ts'
-import { WriterThread } from './writer-thread.ts'
 
 export interface SqliteJournalOptions {
   /** Holds `journal-<first seq>.db` files and `journal.lock`. Made when it is missing. */
@@ -25,8 +25,9 @@ export interface SqliteJournalOptions {
   readonly segmentBytesMax?: number
   readonly segmentMs?: number
   readonly openDriver?: OpenDriver
-  /** Transactions of at least this many entries are written by a thread of their own; 0: all. With an `openDriver` of the caller's all are written here. */
-  readonly threadFromEntries?: number
+  /** Transactions of at least this many entries wait for the disk off the event loop; 0: all. With an `openDriver` of the caller's SQLite itself waits for it. */
+  readonly syncFromEntries?: number
+  readonly fileSync?: FileSync
 }
 
 const SEGMENT_BYTES_MAX = 1024 ** 3
@@ -34,11 +35,8 @@ const SEGMENT_MS = 86_400_000
 /** The file's size is asked of the disk after this many bytes of bodies: often enough to be near the limit. */
 const SIZE_CHECK_BYTES = 1024 ** 2
 
-/**
- * A small transaction is done here, because two changes of thread take about as long as it does (and a single change is never delayed). More at once is load: then
- * the event loop has better to do than to wait for the disk, and what comes meanwhile shares the next transaction.
- */
-const THREAD_FROM_ENTRIES = 4
+/** As in the store: a single entry is never delayed. More at once is load: then the event loop has better to do than to wait, and what comes meanwhile shares the next transaction. */
+const SYNC_FROM_ENTRIES = 4
 
 interface Waiting {
   readonly rows: readonly EntryRow[]
@@ -54,8 +52,6 @@ interface Waiting {
  */
 export class SqliteJournal implements Journal {
   readonly #options: Required<SqliteJournalOptions>
-  readonly #threadFrom: number
-  #thread: WriterThread<AppendRows, readonly boolean[]> | null = null
   readonly #lock: FileLock
   /** In order; never empty, and the last is the one that is written. */
   readonly #segments: Segment[]
@@ -67,27 +63,24 @@ export class SqliteJournal implements Journal {
 
   /** Opens or makes the journal in the folder; refuses `store.in-use` while another process has it. */
   static async open(options: SqliteJournalOptions): Promise<SqliteJournal> {
-    const journal = new SqliteJournal({
+    return new SqliteJournal({
       segmentBytesMax: SEGMENT_BYTES_MAX,
       segmentMs: SEGMENT_MS,
       openDriver: openNodeSqlite,
-      threadFromEntries: THREAD_FROM_ENTRIES,
+      syncFromEntries: SYNC_FROM_ENTRIES,
+      fileSync: systemFileSync,
       ...options,
     })
-    if (journal.#threadFrom === 0) await journal.#startThread().ready
-    return journal
   }
 
   private constructor(options: Required<SqliteJournalOptions>) {
     const { folder, openDriver } = options
     this.#options = options
-    // A driver of the caller's cannot go to another thread.
-    this.#threadFrom = openDriver === openNodeSqlite ? options.threadFromEntries : Number.POSITIVE_INFINITY
     let lock: FileLock | undefined
     try {
       mkdirSync(folder, { recursive: true })
       lock = acquireLock(join(folder, 'journal'), openDriver)
-      this.#segments = openSegments(folder, openDriver)
+      this.#segments = openSegments(options)
       if (!this.#active.isReady) this.#active.begin([])
       this.#feeds = new Map(this.#active.feeds().map((row) => [feedKey(row.app, row.feed), row]))
       this.#lock = lock
@@ -146,7 +139,6 @@ export class SqliteJournal implements Journal {
     if (this.#closed) return
     this.#closed = true
     await this.#flush
-    await this.#thread?.close()
     for (const segment of this.#segments) segment.close()
     this.#lock.release()
   }
@@ -186,12 +178,14 @@ export class SqliteJournal implements Journal {
       row.dedupKey !== null && closed.some((segment) => segment.has(row, row.dedupKey as string))
     const taken = queue.map(({ rows }) => rows.map((row) => !isKnown(row) && fresh.push(row) > 0))
     const maxAtMs = active.boundFor(fresh.reduce((newest, { atMs }) => Math.max(newest, atMs), 0))
-    const areNew = await this.#append(active, {
+    const areNew = active.append({
       firstSeq: active.lastSeq + 1,
       entries: fresh.map(({ columns }) => columns),
       feeds: queue.flatMap(({ feeds }) => feeds),
       maxAtMs,
     })
+    const syncing = active.sync(fresh.length >= this.#options.syncFromEntries)
+    if (syncing !== undefined) await syncing
     let last = active.lastSeq
     let next = 0
     const positions = taken.map((rows) =>
@@ -201,23 +195,6 @@ export class SqliteJournal implements Journal {
     for (const { feeds } of queue) for (const row of feeds) this.#feeds.set(feedKey(row.app, row.feed), row)
     for (const { body } of fresh) this.#uncheckedBytes += body.length
     return positions
-  }
-
-  async #append(active: Segment, rows: AppendRows): Promise<readonly boolean[]> {
-    if (rows.entries.length < this.#threadFrom) return active.append(rows)
-    const thread = this.#thread === null || this.#thread.hasEnded ? this.#startThread() : this.#thread
-    if (!thread.isReady) return active.append(rows)
-    try {
-      return await thread.write(active.path, rows)
-    } catch (error) {
-      if (thread.hasEnded) active.lookAgain()
-      throw error
-    }
-  }
-
-  #startThread(): WriterThread<AppendRows, readonly boolean[]> {
-    this.#thread = new WriterThread('journal')
-    return this.#thread
   }
 
   /** Closed segments, the filter of one of them a step nearer to whole. */
@@ -233,7 +210,7 @@ export class SqliteJournal implements Journal {
     const atMs = queue.find(({ rows }) => rows.length > 0)?.rows[0]?.atMs ?? active.firstAtMs
     if (atMs - active.firstAtMs < this.#options.segmentMs && !this.#isFull(active)) return
     const next = active.lastSeq + 1
-    const segment = new Segment(segmentPath(this.#options.folder, next), next, this.#options.openDriver)
+    const segment = new Segment(segmentPath(this.#options.folder, next), next, this.#options)
     try {
       segment.begin(this.#feeds.values())
     } catch (error) {
@@ -273,7 +250,8 @@ const segmentPath = (folder: string, firstSeq: number): string =>
  * All segments in order; a first empty one in an empty folder. A newest one whose making was cut short holds nothing and is removed; it is
  * made again when it is due. Refuses a folder from which a file between two others is missing.
  */
-function openSegments(folder: string, openDriver: OpenDriver): Segment[] {
+function openSegments(options: Required<SqliteJournalOptions>): Segment[] {
+  const { folder } = options
   const firstSeqs = readdirSync(folder)
     .map((name) => Number(/^journal-(\d+)\.db$/.exec(name)?.[1]))
     .filter(Number.isSafeInteger)
@@ -281,7 +259,7 @@ function openSegments(folder: string, openDriver: OpenDriver): Segment[] {
   if (firstSeqs.length === 0) firstSeqs.push(1)
   const segments: Segment[] = []
   for (const firstSeq of firstSeqs) {
-    const segment = new Segment(segmentPath(folder, firstSeq), firstSeq, openDriver)
+    const segment = new Segment(segmentPath(folder, firstSeq), firstSeq, options)
     if (!segment.isReady && segments.length > 0 && firstSeq === firstSeqs.at(-1)) {
       segment.remove()
       break

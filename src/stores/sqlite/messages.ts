@@ -19,8 +19,6 @@ export const MESSAGE_MIGRATIONS: readonly Migration[] = [
     payload TEXT,
     body TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX messages_of_flow ON messages (flow, id) WHERE flow <> '';
-  CREATE INDEX messages_unusual ON messages (verdict, id) WHERE verdict NOT IN ('accepted', 'replied');
 
   CREATE TABLE later (
     id INTEGER NOT NULL,
@@ -28,7 +26,25 @@ export const MESSAGE_MIGRATIONS: readonly Migration[] = [
     verdict TEXT NOT NULL,
     text TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX later_of_message ON later (id);
+  `,
+  // A row a message was a tenth of the hub's work under load. Nobody but people reads them, so they stand together as they were written.
+  `
+  DROP TABLE messages;
+  DROP TABLE later;
+
+  CREATE TABLE chunks (
+    first_id INTEGER PRIMARY KEY,
+    last_id INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE later (
+    last_id INTEGER NOT NULL,
+    first_id INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX later_of_chunk ON later (last_id, first_id);
   `,
 ]
 
@@ -42,11 +58,24 @@ const PRAGMAS = `
 
 /** Later verdicts shown of one message. */
 const LATER_MAX = 50
+/** Later verdicts of messages that lie further apart do not stand in one row: it would be looked into for everything between them. */
+const LATER_SPAN_MAX = 5_000
+/** Chunks looked into before everything else has its turn. */
+const CHUNKS_PER_TURN = 4
 
+type Late = LaterVerdict & { readonly id: number }
+
+interface Chunk {
+  readonly firstId: number
+  readonly rows: readonly NewMessage[]
+}
+
+/** The messages of one write stand in one row; they are told apart when somebody looks. */
 export class SqliteMessageLog implements MessageLog {
   readonly #path: string
   readonly #openDriver: OpenDriver
   #sql: Statements | null = null
+  #lastId = 0
 
   constructor(options: { readonly path: string; readonly openDriver?: OpenDriver }) {
     this.#path = options.path
@@ -60,65 +89,65 @@ export class SqliteMessageLog implements MessageLog {
       database.exec(PRAGMAS)
       migrate(database, MESSAGE_MIGRATIONS, 'store', this.#path)
       this.#sql = new Statements(database)
+      this.#lastId = Number(this.#sql.of('SELECT max(last_id) FROM chunks').get()?.[0] ?? 0)
     } catch (error) {
       throw toPortError('store', this.#path, error)
     }
   }
 
-  async write(
-    rows: readonly NewMessage[],
-    later: readonly (LaterVerdict & { readonly id: number })[],
-  ): Promise<readonly number[]> {
-    return this.#ask((sql) =>
+  async write(rows: readonly NewMessage[], later: readonly Late[]): Promise<readonly number[]> {
+    const firstId = this.#lastId + 1
+    const lastId = this.#lastId + rows.length
+    this.#ask((sql) =>
       sql.transaction(() => {
-        const ids = rows.map((row) => insert(sql, row))
-        for (const { id, atMs, verdict, text } of later)
-          sql.of('INSERT INTO later VALUES (?, ?, ?, ?)').run(id, atMs, verdict, text)
-        return ids
+        if (rows.length > 0) {
+          const lastMs = rows.reduce((newest, { atMs }) => Math.max(newest, atMs), 0)
+          sql.of('INSERT INTO chunks VALUES (?, ?, ?, ?)').run(firstId, lastId, lastMs, encodeData(rows))
+        }
+        for (const group of groupsOf(later)) {
+          const ids = group.map(({ id }) => id)
+          sql.of('INSERT INTO later VALUES (?, ?, ?)').run(Math.max(...ids), Math.min(...ids), encodeData(group))
+        }
       }),
     )
+    this.#lastId = lastId
+    return rows.map((_, i) => firstId + i)
   }
 
-  async list({ flow, app, verdict, text, sinceMs, before, max }: MessageQuery): Promise<readonly MessageRow[]> {
-    const where = ['m.id < ?']
-    const values: SqlValue[] = [before ?? Number.MAX_SAFE_INTEGER]
-    const add = (condition: string, ...given: SqlValue[]): void => {
-      where.push(condition)
-      values.push(...given)
+  async list(query: MessageQuery): Promise<readonly MessageRow[]> {
+    const found: MessageRow[] = []
+    let before = query.before ?? Number.MAX_SAFE_INTEGER
+    for (let looked = 1; found.length < query.max; looked++) {
+      const chunk = this.#chunkBefore(before, query)
+      if (chunk === null) break
+      const rows = this.#rowsOf(chunk).filter((row) => row.id < before && answers(row, query))
+      found.push(...rows.reverse().slice(0, query.max - found.length))
+      before = chunk.firstId
+      if (looked % CHUNKS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve))
     }
-    if (flow !== undefined) add('m.flow = ?', flow)
-    if (app !== undefined) add('m.app = ?', app)
-    if (sinceMs !== undefined) add('m.at_ms >= ?', sinceMs)
-    if (verdict !== undefined)
-      add('(m.verdict = ? OR EXISTS (SELECT 1 FROM later AS l WHERE l.id = m.id AND l.verdict = ?))', verdict, verdict)
-    if (text !== undefined) add('(instr(m.payload, ?) > 0 OR instr(m.body, ?) > 0)', text, text)
-    return this.#ask((sql) =>
-      sql
-        .of(`SELECT m.id, m.payload, m.body FROM messages AS m WHERE ${where.join(' AND ')} ORDER BY m.id DESC LIMIT ?`)
-        .all(...values, max)
-        .map((row) => rowOf(sql, row)),
-    )
+    return found
   }
 
   async get(id: number): Promise<MessageRow | null> {
-    return this.#ask((sql) => {
-      const row = sql.of('SELECT id, payload, body FROM messages WHERE id = ?').get(id)
-      return row === undefined ? null : rowOf(sql, row)
-    })
+    const chunk = this.#chunkBefore(id + 1, {})
+    return chunk === null ? null : (this.#rowsOf(chunk).find((row) => row.id === id) ?? null)
   }
 
   async prune(beforeMs: number, rowsMax: number, max: number): Promise<number> {
     return this.#ask((sql) =>
       sql.transaction(() => {
-        const newest = Number(sql.of('SELECT max(id) FROM messages').get()?.[0] ?? 0)
-        const ids = sql
-          .of('SELECT id FROM messages WHERE at_ms < ? OR id <= ? ORDER BY id LIMIT ?')
-          .all(beforeMs, newest - rowsMax, max)
-          .map((row) => row[0] as number)
-        const list = JSON.stringify(ids)
-        sql.of('DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))').run(list)
-        sql.of('DELETE FROM later WHERE id IN (SELECT value FROM json_each(?))').run(list)
-        return ids.length
+        const old = sql
+          .of('SELECT first_id, last_id FROM chunks WHERE last_ms < ?1 OR last_id <= ?2 ORDER BY first_id LIMIT 100')
+          .all(beforeMs, this.#lastId - rowsMax)
+        let removed = 0
+        for (const [firstId, lastId] of old as readonly (readonly [number, number])[]) {
+          // The newest stays: the next number follows from it.
+          if (lastId === this.#lastId || (removed > 0 && removed + lastId - firstId >= max)) break
+          sql.of('DELETE FROM chunks WHERE first_id = ?').run(firstId)
+          sql.of('DELETE FROM later WHERE last_id <= ?').run(lastId)
+          removed += lastId - firstId + 1
+        }
+        return removed
       }),
     )
   }
@@ -132,6 +161,47 @@ export class SqliteMessageLog implements MessageLog {
     await this.close()
   }
 
+  /** The newest chunk with ids below `before` that may hold what is asked for; what stands in its text is looked at by the database. */
+  #chunkBefore(before: number, { flow, app, text, sinceMs }: Partial<MessageQuery>): Chunk | null {
+    const where = ['first_id < ?']
+    const values: SqlValue[] = [before]
+    for (const [name, value] of [['flow', flow] as const, ['app', app] as const]) {
+      if (value === undefined) continue
+      where.push('instr(body, ?) > 0')
+      values.push(`"${name}":${JSON.stringify(value)}`)
+    }
+    if (text !== undefined) {
+      where.push('(instr(body, ?) > 0 OR instr(body, ?) > 0)')
+      // A payload is a text of JSON within the JSON of the chunk.
+      values.push(inner(text), inner(inner(text)))
+    }
+    if (sinceMs !== undefined) {
+      where.push('last_ms >= ?')
+      values.push(sinceMs)
+    }
+    const sql = `SELECT first_id, body FROM chunks WHERE ${where.join(' AND ')} ORDER BY first_id DESC LIMIT 1`
+    const row = this.#ask((statements) => statements.of(sql).get(...values))
+    if (row === undefined) return null
+    return { firstId: row[0] as number, rows: decodeData(row[1] as string) as readonly NewMessage[] }
+  }
+
+  #rowsOf({ firstId, rows }: Chunk): readonly MessageRow[] {
+    const found = this.#ask((sql) =>
+      sql
+        .of('SELECT body FROM later WHERE last_id >= ? AND first_id <= ? ORDER BY rowid')
+        .all(firstId, firstId + rows.length - 1),
+    )
+    const laterById = new Map<number, LaterVerdict[]>()
+    for (const [body] of found) {
+      for (const { id, ...verdict } of decodeData(body as string) as readonly Late[]) {
+        const known = laterById.get(id)
+        if (known === undefined) laterById.set(id, [verdict])
+        else if (known.length < LATER_MAX) known.push(verdict)
+      }
+    }
+    return rows.map((row, i) => ({ id: firstId + i, ...row, later: laterById.get(firstId + i) ?? [] }))
+  }
+
   #ask<T>(run: (sql: Statements) => T): T {
     if (this.#sql === null)
       throw new SyncError('store.failed', `the message log ${this.#path} is not open`, { place: { path: this.#path } })
@@ -143,23 +213,39 @@ export class SqliteMessageLog implements MessageLog {
   }
 }
 
-function insert(sql: Statements, row: NewMessage): number {
-  const { payload, ...rest } = row
-  const done = sql
-    .of('INSERT INTO messages (at_ms, flow, app, verdict, payload, body) VALUES (?, ?, ?, ?, ?, ?) RETURNING id')
-    .get(row.atMs, row.flow ?? '', row.app ?? '', row.verdict, payload, encodeData(rest))
-  return done?.[0] as number
+/** How a text stands between the quotation marks of a JSON text. */
+const inner = (text: string): string => JSON.stringify(text).slice(1, -1)
+
+function answers(row: MessageRow, { flow, app, verdict, text, sinceMs }: MessageQuery): boolean {
+  return (
+    (flow === undefined || row.flow === flow) &&
+    (app === undefined || row.app === app) &&
+    (sinceMs === undefined || row.atMs >= sinceMs) &&
+    (verdict === undefined || row.verdict === verdict || row.later.some((later) => later.verdict === verdict)) &&
+    (text === undefined || row.payload?.includes(text) === true || mentions(row, text))
+  )
 }
 
-function rowOf(sql: Statements, [id, payload, body]: readonly SqlValue[]): MessageRow {
-  const later = sql
-    .of('SELECT at_ms, verdict, text FROM later WHERE id = ? ORDER BY rowid LIMIT ?')
-    .all(id as number, LATER_MAX)
-    .map(([atMs, verdict, text]) => ({ atMs: atMs as number, verdict: verdict as string, text: text as string }))
-  return {
-    id: id as number,
-    ...(decodeData(body as string) as Omit<NewMessage, 'payload'>),
-    payload: payload as string | null,
-    later,
+function mentions({ payload: _, later: __, ...row }: MessageRow, text: string): boolean {
+  const within = encodeData(row)
+  return within.includes(text) || within.includes(inner(text))
+}
+
+/** In the order in which they came: those of neighbouring messages together. */
+function groupsOf(later: readonly Late[]): readonly (readonly Late[])[] {
+  const groups: Late[][] = []
+  let firstId = 0
+  let lastId = 0
+  for (const late of later) {
+    const isNear = Math.max(lastId, late.id) - Math.min(firstId, late.id) <= LATER_SPAN_MAX
+    if (groups.length > 0 && isNear) {
+      groups.at(-1)?.push(late)
+      firstId = Math.min(firstId, late.id)
+      lastId = Math.max(lastId, late.id)
+    } else {
+      groups.push([late])
+      firstId = lastId = late.id
+    }
   }
+  return groups
 }

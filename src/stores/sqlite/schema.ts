@@ -150,3 +150,6 @@ export const SEGMENT_PRAGMAS = `
   PRAGMA wal_autocheckpoint = 4000;
   PRAGMA cache_size = -8000;
 `
+
+/** For a connection whose log a `LogSync` brings onto the disk after each commit; SQLite itself then syncs only around a checkpoint. */
+export const SYNC_OURSELVES = 'PRAGMA synchronous = NORMAL'

@@ -3,10 +3,11 @@ import type { JournalEntry } from '../../model/change.ts'
 import { asJournalPosition, type FlowName, type JournalPosition } from '../../model/ids.ts'
 import { decodeData } from '../../model/value.ts'
 import { DedupFilter } from './dedup-filter.ts'
-import type { OpenDriver, SqlValue } from './driver.ts'
+import { type OpenDriver, openNodeSqlite, type SqlValue } from './driver.ts'
 import { type AppendRows, type EntryRow, type FeedRow, writeEntries, writeFeed } from './journal-rows.ts'
+import { type FileSync, LogSync } from './log-sync.ts'
 import { migrate, readMeta, writeMeta } from './migrations.ts'
-import { JOURNAL_MIGRATIONS, SEGMENT_PRAGMAS } from './schema.ts'
+import { JOURNAL_MIGRATIONS, SEGMENT_PRAGMAS, SYNC_OURSELVES } from './schema.ts'
 import { Statements } from './statements.ts'
 
 /** Keys put into the filter of a closed segment per step: one or two milliseconds, so that nothing else waits for it. */
@@ -25,18 +26,26 @@ export class Segment {
   /** When its first entry came; undefined while it is empty. */
   firstAtMs: number | undefined
   readonly sql: Statements
+  /** null where SQLite itself waits for the disk. */
+  readonly #log: LogSync | null
   /** At least the newest time in it, kept in the file in steps of a minute, so that nobody has to read a GiB to know it. */
   #maxAtMs: number
   #filter: DedupFilter | null
   #building: { readonly filter: DedupFilter; seq: number } | null = null
 
-  constructor(path: string, firstSeq: number, openDriver: OpenDriver) {
+  constructor(
+    path: string,
+    firstSeq: number,
+    { openDriver, fileSync }: { readonly openDriver: OpenDriver; readonly fileSync: FileSync },
+  ) {
     this.path = path
     this.firstSeq = firstSeq
     const database = openDriver(path, { readOnly: false })
     database.exec(SEGMENT_PRAGMAS)
     migrate(database, JOURNAL_MIGRATIONS, 'journal', path)
     this.sql = new Statements(database)
+    this.#log = openDriver === openNodeSqlite ? new LogSync('journal', path, fileSync) : null
+    if (this.#log !== null) database.exec(SYNC_OURSELVES)
     const last = this.sql.of('SELECT seq FROM entries ORDER BY seq DESC LIMIT 1').get()?.[0]
     this.lastSeq = (last as number | undefined) ?? firstSeq - 1
     const first = this.sql.of('SELECT at_ms FROM entries ORDER BY seq LIMIT 1').get()?.[0]
@@ -61,6 +70,7 @@ export class Segment {
       for (const feed of feeds) writeFeed(this.sql, feed)
       writeMeta(this.sql.database, 'ready', 1)
     })
+    this.sync(false)
   }
 
   feeds(): readonly FeedRow[] {
@@ -68,9 +78,17 @@ export class Segment {
     return rows.map((row) => ({ app: row[0] as string, feed: row[1] as string, position: row[2] as string }))
   }
 
-  /** Writes here, in one transaction; which of the entries are new. */
+  /** Writes in one transaction; which of the entries are new. They are durable after `sync`. */
   append(rows: AppendRows): readonly boolean[] {
+    this.#log?.requireSound()
     return this.sql.transaction(() => writeEntries(this.sql, rows))
+  }
+
+  /** Brings what was appended onto the disk: later, or at once and then undefined. */
+  sync(later: boolean): Promise<void> | undefined {
+    if (later) return this.#log?.later()
+    this.#log?.now()
+    return undefined
   }
 
   /** What `maxAtMs` becomes with an entry of this time; null when it stays. */
@@ -82,12 +100,6 @@ export class Segment {
     this.lastSeq = lastSeq
     this.firstAtMs ??= firstAtMs
     if (maxAtMs !== null) this.#maxAtMs = maxAtMs
-  }
-
-  /** What the file holds, asked again: the thread that wrote it ended, and nobody knows how far it came. */
-  lookAgain(): void {
-    const last = this.sql.of('SELECT seq FROM entries ORDER BY seq DESC LIMIT 1').get()?.[0]
-    this.lastSeq = (last as number | undefined) ?? this.firstSeq - 1
   }
 
   read(after: JournalPosition, max: number, flow?: FlowName): readonly JournalEntry[] {
@@ -142,6 +154,7 @@ export class Segment {
   }
 
   close(): void {
+    this.#log?.close()
     this.sql.database.close()
   }
 

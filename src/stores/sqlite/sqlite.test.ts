@@ -66,7 +66,7 @@ function failingDriver(): { open: OpenDriver; failNext: (sql: string, errcode: n
 
 for (const [name, options] of [
   ['small commits', {}],
-  ['every commit written by the thread', { threadFromRecords: 0 }],
+  ['the disk waited for off the event loop', { syncFromRecords: 0 }],
 ] as const) {
   storeSuite(runner, `in SQLite, ${name}`, async () => {
     const folder = newFolder()
@@ -77,10 +77,10 @@ for (const [name, options] of [
   })
 }
 
-journalSuite(runner, 'in SQLite, every append written by the thread', async () => {
+journalSuite(runner, 'in SQLite, the disk waited for off the event loop', async () => {
   const folder = newFolder()
   return {
-    open: () => SqliteJournal.open({ folder, threadFromEntries: 0, segmentBytesMax: 1 }),
+    open: () => SqliteJournal.open({ folder, syncFromEntries: 0, segmentBytesMax: 1 }),
     [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true }),
   }
 })

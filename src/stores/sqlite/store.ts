@@ -10,11 +10,11 @@ import { batchToRows, type CommitRows, writeRows } from './commit.ts'
 import { type OpenDriver, openNodeSqlite, type SqliteDriver } from './driver.ts'
 import { toPortError } from './errors.ts'
 import { acquireLock, type FileLock } from './lock.ts'
+import { type FileSync, LogSync, systemFileSync } from './log-sync.ts'
 import { migrate, readMeta, requireKnown, schemaVersion, writeMeta } from './migrations.ts'
 import { SqliteReader } from './reader.ts'
-import { STORE_MIGRATIONS, STORE_PRAGMAS } from './schema.ts'
+import { STORE_MIGRATIONS, STORE_PRAGMAS, SYNC_OURSELVES } from './schema.ts'
 import { Statements } from './statements.ts'
-import { WriterThread } from './writer-thread.ts'
 
 export interface SqliteStoreOptions {
   /** The state file. Its folder is made when it is missing; `<path>.lock` beside it says which process has it. */
@@ -22,31 +22,30 @@ export interface SqliteStoreOptions {
   /** For the instance id of a new store. */
   readonly random?: Random
   readonly openDriver?: OpenDriver
-  /** Commits of at least this many records are written by a thread of their own; 0: all. With an `openDriver` of the caller's all are written here. */
-  readonly threadFromRecords?: number
+  /** Commits of at least this many records wait for the disk off the event loop; 0: all. With an `openDriver` of the caller's SQLite itself waits for it. */
+  readonly syncFromRecords?: number
+  readonly fileSync?: FileSync
 }
 
-/**
- * A small commit is done here, because two changes of thread take longer than it does (and a single change is never delayed); from this size on it takes more than a
- * millisecond or two, in which the event loop could have answered requests.
- */
-const THREAD_FROM_RECORDS = 8
+/** A smaller commit waits for the disk here, because the way to another thread and back takes longer, and a single change is never delayed. */
+const SYNC_FROM_RECORDS = 4
 
 interface Opened {
   readonly lock: FileLock
   readonly sql: Statements
   readonly reader: SqliteReader
+  /** null where SQLite itself waits for the disk. */
+  readonly log: LogSync | null
   readonly info: StoreInfo
 }
 
 /**
  * The store in one SQLite file: one row per record, commits durable when they resolve. Reads are done at once, on this thread, and see
- * every commit that has resolved; large commits are written by a thread of their own (docs/decisions/0013). One process at a time; others may read the file (`openSqliteReader`, or sqlite3).
+ * every commit that has resolved; for larger ones the disk is waited for off the event loop (docs/decisions/0013). One process at a time; others may read the file (`openSqliteReader`, or sqlite3).
  */
 export class SqliteStore implements Store {
   readonly #options: SqliteStoreOptions
   #opened: Opened | null = null
-  #thread: WriterThread<CommitRows, void> | null = null
   /** Settles when every commit that was asked for is done; null when none is under way. */
   #last: Promise<void> | null = null
 
@@ -55,7 +54,7 @@ export class SqliteStore implements Store {
   }
 
   async open(): Promise<StoreInfo> {
-    const { path, openDriver = openNodeSqlite, random = systemRandom, threadFromRecords } = this.#options
+    const { path, openDriver = openNodeSqlite, random = systemRandom, fileSync = systemFileSync } = this.#options
     if (this.#opened !== null) throw new SyncError('store.in-use', `${path} is already open here`, { place: { path } })
     let lock: FileLock | undefined
     try {
@@ -66,8 +65,9 @@ export class SqliteStore implements Store {
       const schemaVersion = migrate(database, STORE_MIGRATIONS, 'store', path)
       const sql = new Statements(database)
       const info = { schemaVersion, ...sql.transaction(() => enter(database, random)) }
-      this.#opened = { lock, sql, reader: new SqliteReader(sql, path), info }
-      if (threadFromRecords === 0) await this.#startThread()
+      const log = openDriver === openNodeSqlite ? new LogSync('store', path, fileSync) : null
+      if (log !== null) database.exec(SYNC_OURSELVES)
+      this.#opened = { lock, sql, reader: new SqliteReader(sql, path), log, info }
       return info
     } catch (error) {
       lock?.release()
@@ -75,13 +75,12 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** Commits are written one after the other, in the order of the calls, whichever thread writes them. */
+  /** Commits are written one after the other, in the order of the calls. */
   async commit(batch: CommitBatch): Promise<void> {
     this.#get()
     const rows = batchToRows(batch)
-    const before = this.#last
-    if (before === null && !this.#isLarge(rows)) return this.#commitHere(rows)
-    const done = (before ?? Promise.resolve()).then(() => this.#write(rows))
+    const done = this.#last === null ? this.#write(rows) : this.#last.then(() => this.#write(rows))
+    if (done === undefined) return
     const settled = done.catch(() => {})
     this.#last = settled
     try {
@@ -91,27 +90,16 @@ export class SqliteStore implements Store {
     }
   }
 
-  #isLarge(rows: CommitRows): boolean {
-    const { openDriver, threadFromRecords = THREAD_FROM_RECORDS } = this.#options
-    return openDriver === undefined && rows.records.length >= threadFromRecords
-  }
-
-  /** A thread that is still starting, or has ended, takes nothing: then it is done here. */
-  #write(rows: CommitRows): void | Promise<void> {
-    if (!this.#isLarge(rows)) return this.#commitHere(rows)
-    if (this.#thread === null || this.#thread.hasEnded) this.#startThread()
-    return this.#thread?.isReady === true ? this.#thread.write(this.#options.path, rows) : this.#commitHere(rows)
-  }
-
-  #startThread(): Promise<void> {
-    this.#thread = new WriterThread('store')
-    return this.#thread.ready
-  }
-
-  #commitHere(rows: CommitRows): void {
-    const { sql } = this.#get()
+  /** Undefined when it is durable already. */
+  #write(rows: CommitRows): Promise<void> | undefined {
+    const { sql, log } = this.#get()
     try {
+      log?.requireSound()
       sql.transaction(() => writeRows(sql, rows))
+      if (log === null) return undefined
+      if (rows.records.length >= (this.#options.syncFromRecords ?? SYNC_FROM_RECORDS)) return log.later()
+      log.now()
+      return undefined
     } catch (error) {
       throw toPortError('store', this.#options.path, error)
     }
@@ -160,8 +148,7 @@ export class SqliteStore implements Store {
     const opened = this.#opened
     await this.#last
     this.#opened = null
-    await this.#thread?.close()
-    this.#thread = null
+    opened?.log?.close()
     await opened?.reader.close()
     opened?.lock.release()
   }
