@@ -45,7 +45,9 @@ export class Committing {
       if (!work.changed && !this.#turn.rewritten.has(work.state.key)) continue
       work.state = { ...work.state, rev: work.expectRev + 1 }
       const openLanes = this.#openLanes(work)
-      records.push({ state: work.state, expectRev: work.expectRev, verdicts: work.verdicts, openLanes })
+      const noted = engine.door.takeNoted(work.state.key)
+      const verdicts = noted.length === 0 ? work.verdicts : [...work.verdicts, ...noted]
+      records.push({ state: work.state, expectRev: work.expectRev, verdicts, openLanes })
       conflicts.push(...work.conflicts)
       for (const { matchKey, key } of work.matches) matches.push({ entity: work.entity.name, matchKey, key })
     }
@@ -168,7 +170,9 @@ export class Committing {
       for (const verdict of work.verdicts) this.#note(work, verdict)
       for (const binding of work.entity.bindings.values()) {
         const lane = work.state.lanes[binding.app]
-        if (lane !== undefined) this.#track(work, lane, binding)
+        if (lane === undefined) continue
+        this.#track(work, lane, binding)
+        if (lane.intent === null && engine.door.size > 0) engine.door.settled(work.state.key, lane.app)
       }
     }
     for (const { app, key } of this.#turn.behind) engine.markBehind(app, key)

@@ -8,7 +8,7 @@ import { swing } from '../merge/oscillation.ts'
 import { MissingReference, type References } from '../merge/references.ts'
 import type { Outcome } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { compareTokens, type NativeId, type Token } from '../model/ids.ts'
+import { compareTokens, type NativeId, type OpId, type Token } from '../model/ids.ts'
 import type { Intent, Lane, OwnWrite } from '../model/record.ts'
 import type { Fields, Image, Value } from '../model/value.ts'
 import { formOf } from './findings.ts'
@@ -36,18 +36,15 @@ export interface Observation extends At {
 /** Folds an observation into a linked, idle lane. Throws SyncError (park the entry) or MissingReference (hold it). */
 export function observe(work: RecordWork, binding: BindingModel, seen: Observation, references: References): void {
   const lane = work.lane(binding)
-  const own = ownWriteOf(lane, seen.token)
-  const order = staleness(binding, lane, seen)
-  const isKnown = order === 'same' && lane.unfolded.length === 0 && (own === undefined || own.renditionSeen)
-  if (order === 'older' || isKnown) {
-    const text =
-      own === undefined
-        ? `version ${seen.token} is no newer than ${lane.token}`
-        : `echo of our write ${own.op}: it returned version ${own.token}`
-    work.say(seen, lane.app, own === undefined ? 'stale' : 'echo', text, own === undefined ? {} : { op: own.op })
+  const known = knownBy(binding, lane, seen.token, seen.isRead)
+  if (known !== null) {
+    const { verdict, text, op } = known
+    work.say(seen, lane.app, verdict, text, op === undefined ? {} : { op })
     work.setLane(seen.isRead ? { ...lane, readSeq: seen.seq, knownAtMs: seen.atMs } : lane)
     return
   }
+  const own = ownWriteOf(lane, seen.token)
+  const order = staleness(binding, lane, seen)
   if (seen.image === null) {
     observeDeletion(work, binding, lane, seen)
     return
@@ -58,6 +55,21 @@ export function observe(work: RecordWork, binding: BindingModel, seen: Observati
       : unseenRendition(lane)
   const marked = { ...lane, own: renditionsSeen(lane.own) }
   foldInto(work, binding, marked, seen.image, seen, subtracted, references, own)
+}
+
+/** Step 6: a version that is older than what is known of the lane, or known already, tells nothing; null where it may. It looks at nothing but versions. */
+export function knownBy(
+  binding: BindingModel,
+  lane: Lane,
+  token: Token | undefined,
+  isRead: boolean,
+): { readonly verdict: 'echo' | 'stale'; readonly text: string; readonly op?: OpId } | null {
+  const order = staleness(binding, lane, { token, isRead })
+  if (order === 'newer') return null
+  const own = ownWriteOf(lane, token)
+  if (order === 'same' && (lane.unfolded.length > 0 || own?.renditionSeen === false)) return null
+  if (own === undefined) return { verdict: 'stale', text: `version ${token} is no newer than ${lane.token}` }
+  return { verdict: 'echo', text: `echo of our write ${own.op}: it returned version ${own.token}`, op: own.op }
 }
 
 /** The own write whose reply named exactly this token (the ladder's second rung). */
@@ -91,7 +103,11 @@ const renditionsSeen = (own: readonly OwnWrite[]): readonly OwnWrite[] =>
     : own.map((write) => (write.renditionSeen ? write : { ...write, renditionSeen: true }))
 
 /** Step 6, the only comparison that may drop without looking at content. */
-function staleness(binding: BindingModel, lane: Lane, seen: Observation): 'older' | 'same' | 'newer' {
+function staleness(
+  binding: BindingModel,
+  lane: Lane,
+  seen: Pick<Observation, 'token' | 'isRead'>,
+): 'older' | 'same' | 'newer' {
   if (lane.exists === false && !seen.isRead && seen.token === undefined) return 'newer'
   if (seen.token === undefined || lane.token === null) return 'newer'
   if (binding.capabilities.token === 'T2') {

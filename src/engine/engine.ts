@@ -14,6 +14,7 @@ import type { Caches } from './batch.ts'
 import { Brakes } from './brakes.ts'
 import { Cycle } from './cycle.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Door, type Recognised } from './door.ts'
 import { FeedReader } from './feeds.ts'
 import { Findings } from './findings.ts'
 import { dedupKeyOf } from './keys.ts'
@@ -37,6 +38,9 @@ export interface EngineOptions {
 }
 
 export const CONSUMER = 'sync'
+
+/** What became of a change at the door: its journal position, null for a duplicate, or why it tells nothing. */
+export type Taken = JournalPosition | null | Recognised
 
 /** What came back from an application, and the lane that stays in flight until it is decided. */
 interface Returned {
@@ -66,6 +70,7 @@ export class Engine {
   readonly brakes: Brakes
   readonly findings = new Findings()
   readonly dispatcher: Dispatcher
+  readonly door = new Door(this)
   readonly counters = {
     notifications: 0,
     reads: 0,
@@ -157,14 +162,20 @@ export class Engine {
   }
 
   /**
-   * Journals changes; resolves with their positions (null: a duplicate) when they are durable, and only then may the sender be told so. Rejects with SyncError
-   * `intake.overloaded`, `intake.stopping`, `journal.full` or `journal.failed`; then none of them is kept.
+   * Journals changes; resolves with their positions when they are durable, and only then may the sender be told so; null for a duplicate, and what was recognised at the door
+   * instead of a position. Rejects with SyncError `intake.overloaded`, `intake.stopping`, `journal.full` or `journal.failed`; then none of them is kept.
    */
-  async accept(_app: AppId, changes: readonly Change[]): Promise<readonly (JournalPosition | null)[]> {
+  async accept(_app: AppId, changes: readonly Change[]): Promise<readonly Taken[]> {
     if (this.#stopping || this.#killed)
       throw new SyncError('intake.stopping', 'the hub is shutting down; send this again in a moment', {
         retryAfterMs: 1000,
       })
+    const [only] = changes
+    if (only !== undefined && changes.length === 1) {
+      const found = this.door.recognise(only)
+      const recognised = found instanceof Promise ? await found : found
+      if (recognised !== null) return [recognised]
+    }
     const backlog = this.journal.last() - this.cursor
     if (backlog > this.limits.backlogMax) {
       throw new SyncError(
@@ -449,6 +460,7 @@ export class Engine {
       !this.#woken &&
       this.dispatcher.inFlight === 0 &&
       this.behindCount() === 0 &&
+      this.door.size === 0 &&
       this.replan.size === 0
     )
   }
@@ -472,6 +484,7 @@ export class Engine {
   async stop(graceMs = 25_000): Promise<void> {
     if (this.#killed || this.#stopping) return
     this.#stopping = true
+    this.door.release()
     this.#feeds.stop()
     const deadline = this.clock.monotonicMs() + graceMs
     this.dispatcher.drain()
@@ -488,6 +501,7 @@ export class Engine {
   kill(): void {
     this.#killed = true
     this.#timer?.cancel()
+    this.door.close()
     this.#feeds.stop()
     this.dispatcher.kill()
   }

@@ -70,10 +70,16 @@ export function takeRead(
   if (lane.exists !== false || image !== null) observe(work, binding, seen, references)
   if (answered && image !== null && reading.headSeq !== undefined)
     work.setLane(advanceBasis(work.state, work.lane(binding), heldAt(reading.headSeq)))
-  if (reading?.why === 'conflict' && seen.token !== undefined && seen.token === lane.token)
-    refusedWithoutReason(work, binding, at, jitter)
+  if (reading?.why === 'conflict') {
+    // The version that refused us has come, although a hint wants one more read: that one will find it known, and the refusal had its reason.
+    if (!answered && work.lane(binding).token !== lane.token) work.setLane(askedByHint(work.lane(binding)))
+    else if (seen.token !== undefined && seen.token === lane.token) refusedWithoutReason(work, binding, at, jitter)
+  }
   return {}
 }
+
+const askedByHint = (lane: Lane): Lane =>
+  lane.reading === null ? lane : { ...lane, reading: { ...lane.reading, why: 'hint' } }
 
 /** A condition refused although the version is the one that we know: tried again, but not at once, or the two would go on for ever. */
 function refusedWithoutReason(work: RecordWork, binding: BindingModel, at: At, jitter: number): void {

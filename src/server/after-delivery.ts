@@ -1,7 +1,7 @@
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, Taken } from '../engine/engine.ts'
 import { refOf } from '../engine/prepared.ts'
 import type { Change } from '../model/change.ts'
-import type { AppId, CanonicalKey, JournalPosition, NativeId } from '../model/ids.ts'
+import type { AppId, CanonicalKey, NativeId } from '../model/ids.ts'
 import type { Accepted, RawReply } from '../ports/app.ts'
 import type { Clock } from '../ports/clock.ts'
 
@@ -31,11 +31,11 @@ export async function replyAfterDelivery(
   clock: Clock,
   stopping: AbortSignal,
   { changes, waits }: Accepted,
-  seqs: readonly (JournalPosition | null)[],
+  seqs: readonly Taken[],
 ): Promise<RawReply> {
   const { apps, timeoutMs } = waits as NonNullable<Accepted['waits']>
   const endMs = clock.monotonicMs() + timeoutMs
-  const last = Math.max(0, ...seqs.filter((seq) => seq !== null))
+  const last = Math.max(0, ...seqs.filter((seq) => typeof seq === 'number'))
   let wake = (): void => {}
   const unsubscribe = engine.subscribe(() => wake())
   try {

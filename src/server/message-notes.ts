@@ -1,3 +1,4 @@
+import type { Taken } from '../engine/engine.ts'
 import type { SyncError } from '../errors/index.ts'
 import type { Change } from '../model/change.ts'
 import { type AppId, asAppId, asFlowName, type JournalPosition } from '../model/ids.ts'
@@ -15,11 +16,12 @@ export function recordNotification(
   atMs: number,
   app: AppId,
   changes: readonly Change[],
-  seqs: readonly (JournalPosition | null)[],
+  seqs: readonly Taken[],
   request: RawRequest,
 ): void {
   if (recorder === undefined) return
-  const taken = seqs.filter((seq) => seq !== null)
+  const taken = seqs.filter((seq): seq is JournalPosition => typeof seq === 'number')
+  const recognised = seqs.find((seq) => typeof seq === 'object' && seq !== null)
   const [first] = changes
   recorder.add({
     atMs,
@@ -28,9 +30,9 @@ export function recordNotification(
     flow: null,
     app,
     deliveryId: first?.deliveryId ?? null,
-    verdict: changes.length > 0 && taken.length === 0 ? 'duplicate' : 'accepted',
+    verdict: recognised?.verdict ?? (changes.length > 0 && taken.length === 0 ? 'duplicate' : 'accepted'),
     code: null,
-    reason: null,
+    reason: recognised?.text ?? null,
     run: null,
     seqs: taken,
     nativeIds: changes.map((change) => change.nativeId),

@@ -114,6 +114,8 @@ export interface Acknowledged {
   readonly app: AppId
   readonly deliveryId: string
   readonly atMs: number
+  /** It was recognised at the door, and the durable state had its version or a newer one then. */
+  readonly isKnown?: boolean
 }
 
 /** A value that the head of a record came to have. */

@@ -1,8 +1,8 @@
-import { Engine } from '../../engine/engine.ts'
+import { Engine, type Taken } from '../../engine/engine.ts'
 import type { EngineLimits } from '../../engine/limits.ts'
 import type { Change, OperatorAction } from '../../model/change.ts'
 import type { HubModel } from '../../model/entity.ts'
-import type { AppId } from '../../model/ids.ts'
+import { type AppId, type CanonicalKey, compareTokens } from '../../model/ids.ts'
 import type { Connector } from '../../ports/app.ts'
 import type { Clock, Log } from '../../ports/clock.ts'
 import type { Journal } from '../../ports/journal.ts'
@@ -119,9 +119,9 @@ export class SimHub implements Gate {
       if (hub.life.isAlive && hub.waiting.delete(answer)) answer(acknowledged)
     }
     hub.engine.accept(app, changes).then(
-      () => {
+      (taken) => {
         if (!hub.life.passes('before ack')) return
-        this.#noteAcknowledged(app, changes)
+        this.#noteAcknowledged(app, changes, taken)
         settle(true)
         hub.life.passes('after ack')
       },
@@ -180,14 +180,30 @@ export class SimHub implements Gate {
     }
   }
 
-  #noteAcknowledged(app: AppId, changes: readonly Change[]): void {
+  #noteAcknowledged(app: AppId, changes: readonly Change[], taken: readonly Taken[]): void {
     const atMs = this.#world.clock.monotonicMs()
-    for (const change of changes) {
-      this.#world.history.acknowledged.push({ app, deliveryId: change.deliveryId ?? '', atMs })
+    for (const [i, change] of changes.entries()) {
+      const acknowledged = { app, deliveryId: change.deliveryId ?? '', atMs, isKnown: false }
+      this.#world.history.acknowledged.push(acknowledged)
+      const recognised = taken[i]
+      if (typeof recognised === 'object' && recognised !== null)
+        void this.#isDurablyKnown(app, change, recognised.key).then((isKnown) => (acknowledged.isKnown = isKnown))
       this.#world.trace.mix(app + change.deliveryId, atMs)
       if (this.#world.trace.isOn)
         this.#world.say(app, `-> told the hub ${change.kind} of ${change.nativeId} ${change.token ?? ''}`)
     }
+  }
+
+  /** What was recognised at the door is not in the journal: then the state that is on the disk must have that version, or a newer one. */
+  async #isDurablyKnown(app: AppId, change: Change, key: CanonicalKey): Promise<boolean> {
+    const { records } = await this.#options.store.load({ records: [key], natives: [], canonicals: [], matches: [] })
+    const lane = records[0]?.lanes[app]
+    return (
+      lane?.nativeId === change.nativeId &&
+      lane.token !== null &&
+      change.token !== undefined &&
+      compareTokens(change.token, lane.token) <= 0
+    )
   }
 
   #die(life: Life, point: CrashPoint): void {

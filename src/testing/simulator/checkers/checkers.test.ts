@@ -42,6 +42,13 @@ describe('V1', () => {
     expect(verdict(story.rests({ name: 'v1' }))).toBe('V1')
     expect(verdict(story.rests({ name: 'v1' }, { journalled: new Set([deliveryKey(a, 'd1')]) }))).toBeNull()
   })
+  it('lets pass what was recognised at the door only where the durable state had it', () => {
+    for (const isKnown of [true, false]) {
+      const story = inStep()
+      story.history.acknowledged.push({ app: a, deliveryId: 'd1', atMs: 3, isKnown })
+      expect(verdict(story.rests({ name: 'v1' }))).toBe(isKnown ? null : 'V1')
+    }
+  })
 })
 
 describe('V2', () => {
