@@ -235,6 +235,7 @@ const TIME_AND_CHANCE: Readonly<Record<string, string>> = {
   'src/lib/system-clock.ts': 'the one place that reads the system clock and randomness',
   'src/stores/sqlite/journal.ts':
     'setImmediate gathers the appends of one turn into one commit; no duration depends on it',
+  'src/stores/sqlite/messages.ts': 'a search lets everything else have its turn; no duration depends on it',
   'src/stores/postgres/journal.ts':
     'setImmediate gathers the appends of one turn into one call; no duration depends on it',
   'src/testing/simulator/virtual-clock.ts': 'setImmediate lets the promises of one virtual moment run out',

@@ -182,7 +182,7 @@ export class Committing {
 
   #note(work: RecordWork, verdict: RecordWork['verdicts'][number]): void {
     this.#turn.count(verdict.verdict)
-    if (!this.#turn.engine.observed) return
+    if (this.#turn.engine.events.areUnseen) return
     const { app, seq, atMs, text, paths = [] } = verdict
     const nativeId = work.state.lanes[app]?.nativeId ?? null
     this.#events.push({

@@ -57,13 +57,12 @@ export function observe(work: RecordWork, binding: BindingModel, seen: Observati
   foldInto(work, binding, marked, seen.image, seen, subtracted, references, own)
 }
 
+type Known =
+  | { readonly verdict: 'stale'; readonly text: string; readonly op?: undefined }
+  | { readonly verdict: 'echo'; readonly text: string; readonly op: OpId }
+
 /** Step 6: a version that is older than what is known of the lane, or known already, tells nothing; null where it may. It looks at nothing but versions. */
-export function knownBy(
-  binding: BindingModel,
-  lane: Lane,
-  token: Token | undefined,
-  isRead: boolean,
-): { readonly verdict: 'echo' | 'stale'; readonly text: string; readonly op?: OpId } | null {
+export function knownBy(binding: BindingModel, lane: Lane, token: Token | undefined, isRead: boolean): Known | null {
   const order = staleness(binding, lane, { token, isRead })
   if (order === 'newer') return null
   const own = ownWriteOf(lane, token)

@@ -1,17 +1,16 @@
 import type { Change } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { type AppId, type CanonicalKey, laneKey, nativeRefKey, type OpId } from '../model/ids.ts'
+import { type AppId, type CanonicalKey, laneKey, nativeRefKey } from '../model/ids.ts'
 import type { Lane, RecordState, Verdict } from '../model/record.ts'
 import { knownBy } from './decide.ts'
 import type { Engine } from './engine.ts'
 import { refOf } from './prepared.ts'
 
-/** A notification of a version that is known already: it tells nothing, so nothing of it is journalled. */
+/** A notification of a version that a write of ours made and that is known: it tells nothing, so nothing of it is journalled. */
 export interface Recognised {
   readonly key: CanonicalKey
-  readonly verdict: 'echo' | 'stale'
+  readonly verdict: 'echo'
   readonly text: string
-  readonly op?: OpId
 }
 
 interface Waiter {
@@ -116,12 +115,11 @@ export class Door {
 
   #known({ key, entity }: RecordState, binding: BindingModel, lane: Lane, change: Change): Recognised | null {
     const known = knownBy(binding, lane, change.token, false)
-    if (known === null) return null
+    if (known?.verdict !== 'echo') return null
     const { clock, counters, verdicts } = this.#engine
     const { verdict, text, op } = known
-    const more = op === undefined ? {} : { op }
     const atMs = clock.nowMs()
-    const noted = { seq: lane.basis, atMs, app: binding.app, verdict, text, ...more }
+    const noted = { seq: lane.basis, atMs, app: binding.app, verdict, text, op }
     const before = this.#noted.get(key)
     if (before === undefined) this.#noted.set(key, [noted])
     else before.unshift(noted)
@@ -132,11 +130,11 @@ export class Door {
       }
     counters.notifications++
     verdicts[verdict] = (verdicts[verdict] ?? 0) + 1
-    if (this.#engine.observed) {
+    if (!this.#engine.events.areUnseen) {
       const { app, nativeId } = change
-      this.#engine.emit([{ atMs, seq: 0, entity, key, app, nativeId, verdict, text, paths: [] }])
+      this.#engine.events.emit([{ atMs, seq: 0, entity, key, app, nativeId, verdict, text, paths: [] }])
     }
-    return { key, verdict, text, ...more }
+    return { key, verdict, text }
   }
 
   #giveUp(): void {

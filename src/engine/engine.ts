@@ -15,6 +15,7 @@ import { Brakes } from './brakes.ts'
 import { Cycle } from './cycle.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Door, type Recognised } from './door.ts'
+import { type EventListener, Events } from './events.ts'
 import { FeedReader } from './feeds.ts'
 import { Findings } from './findings.ts'
 import { dedupKeyOf } from './keys.ts'
@@ -22,7 +23,7 @@ import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts'
 import { restoreNotes } from './notes.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
 import { slotsOf } from './slots.ts'
-import { type EngineEvent, type EngineStats, Samples, statsOf } from './stats.ts'
+import { type EngineStats, Samples, statsOf } from './stats.ts'
 import { Tail } from './tail.ts'
 import { WaitingRoom } from './waiting.ts'
 
@@ -69,6 +70,7 @@ export class Engine {
   readonly caches: Caches
   readonly brakes: Brakes
   readonly findings = new Findings()
+  readonly events: Events
   readonly dispatcher: Dispatcher
   readonly door = new Door(this)
   readonly counters = {
@@ -93,7 +95,6 @@ export class Engine {
   /** The newest entry taken from the tail. */
   taken = asJournalPosition(0)
   readonly #feeds: FeedReader
-  readonly #listeners = new Set<(events: readonly EngineEvent[]) => void>()
   readonly #tail: Tail
   #isReady = false
   #running: Promise<void> | null = null
@@ -126,6 +127,7 @@ export class Engine {
     this.journal = options.journal
     this.clock = options.clock
     this.log = options.log
+    this.events = new Events(options.log)
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.receivedAt = new LRUCache({ max: this.limits.recordsCached })
     this.brakes = new Brakes(options.model.brakes ?? BRAKES_DEFAULT)
@@ -314,7 +316,7 @@ export class Engine {
         if (cycle.hasWork()) {
           await cycle.run()
           if (this.#killed) return
-          this.emit(cycle.events)
+          this.events.emit(cycle.events)
           this.#woken = true
         }
       } catch (error) {
@@ -431,24 +433,8 @@ export class Engine {
     keys.add(key)
   }
 
-  subscribe(listener: (events: readonly EngineEvent[]) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  get observed(): boolean {
-    return this.#listeners.size > 0
-  }
-
-  emit(events: readonly EngineEvent[]): void {
-    if (events.length === 0) return
-    for (const listener of this.#listeners) {
-      try {
-        listener(events)
-      } catch (error) {
-        this.log.log('warn', 'a listener of engine events threw', { error: String(error) })
-      }
-    }
+  subscribe(listener: EventListener): () => void {
+    return this.events.subscribe(listener)
   }
 
   /** True when nothing is left to do now: no input undecided, nothing under way, no lane that could be written. Retries may be due later (`nextDueMs`). */

@@ -20,6 +20,7 @@ export class FakeApp {
   hubWrites = 0
   isDown = false
   holdReplies = false
+  #held: (() => void)[] = []
   notify: (changes: readonly Change[]) => Promise<unknown> = async () => {}
 
   constructor(name: string, prefix: string, options: { readonly trim?: boolean; readonly unique?: string } = {}) {
@@ -27,6 +28,12 @@ export class FakeApp {
     this.#prefix = prefix
     this.#trim = options.trim ?? false
     this.#unique = options.unique ?? null
+  }
+
+  /** Replies that were held go out, and no more are held. */
+  releaseReplies(): void {
+    this.holdReplies = false
+    for (const reply of this.#held.splice(0)) reply()
   }
 
   get isQuiet(): boolean {
@@ -176,7 +183,7 @@ export class FakeApp {
       }
     const outcome = this.#replies.get(op.op) ?? this.#apply(op)
     if (outcome.result === 'applied') this.#replies.set(op.op, outcome)
-    if (this.holdReplies) await new Promise(() => {})
+    if (this.holdReplies) await new Promise<void>((resolve) => this.#held.push(resolve))
     return outcome
   }
 

@@ -10,8 +10,6 @@ export type MessageVerdict =
   | 'duplicate'
   /** A write of ours came back, in a version that was known: acknowledged, nothing done. `reason` says of which. */
   | 'echo'
-  /** It told a version that is no newer than what is known: acknowledged, nothing done. */
-  | 'stale'
   /** A filter of its flow wants nothing of it; acknowledged, nothing done. `reason` is the filter's name. */
   | 'filtered'
   /** Its flow cannot take it and nobody waits for it: kept whole as a parked run. */

@@ -123,7 +123,7 @@ export class SqliteMessageLog implements MessageLog {
       const rows = this.#rowsOf(chunk).filter((row) => row.id < before && answers(row, query))
       found.push(...rows.reverse().slice(0, query.max - found.length))
       before = chunk.firstId
-      if (looked % CHUNKS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve))
+      if (looked % CHUNKS_PER_TURN === 0) await new Promise<void>((resolve) => setTimeout(resolve))
     }
     return found
   }
