@@ -22,6 +22,21 @@ export const OBSERVING_MUTANTS: readonly Mutant[] = [
     `    if (isBusy(lane, binding)) return this.#turn.done(prepared)`,
   ),
   mutant(
+    'boolean-latch-at-the-door',
+    'step 6, decision 51: while a write is under way only its own version is its echo; not whatever its application tells',
+    'src/engine/door.ts',
+    `if (known !== null || lane.intent?.state !== 'open') return known`,
+    `if (known !== null || lane.intent?.state !== 'open') return known
+    if (lane.intent !== null) return { key: link.key, verdict: 'echo', text: '' }`,
+  ),
+  mutant(
+    'door-knows-newer-versions',
+    'step 6, decision 51: what is acknowledged at the door is a version that is known, not one that is newer',
+    DECIDE,
+    `  if (order === 'newer') return null`,
+    `  if (order === 'newer' && (isRead || lane.own.length === 0)) return null`,
+  ),
+  mutant(
     'busy-lane-folded',
     'step 4: a lane with a write or read under way makes its observations wait',
     OBSERVING,
