@@ -77,12 +77,13 @@ describe('the need of a lane', () => {
     expect(needOf(binding, record, laneOf(), true)?.patch).toEqual({ email: 'a', phone: 'p' })
   })
 
-  test('leaves out a field of an element that is set aside', () => {
+  test('leaves out a field of an element that is set aside, except where the element is put there', () => {
     const record = recordOf({
       head: headOf({ 'lines[1]': true, 'lines[1].qty': 2 }),
       parkedPaths: { 'lines[1].qty': { code: 'merge.not-converging', message: '' } },
     })
     expect(needOf(binding, record, laneOf({ sent: { 'lines[1]': true, 'lines[1].qty': 1 } }), false)).toBeNull()
+    expect(needOf(binding, record, laneOf(), false)?.patch).toEqual({ 'lines[1]': true, 'lines[1].qty': 2 })
   })
 
   test('carries the lineage that is farthest from a person', () => {

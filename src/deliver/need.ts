@@ -63,7 +63,8 @@ class Collector {
     if (added) this.#take(path, presence)
     for (const { field } of fields) {
       const cell = this.record.head[`${path}.${field}`]
-      if (`${path}.${field}` in this.#parked) continue
+      // Like a new record, an element that is put there would not be whole without what is set aside.
+      if (!added && `${path}.${field}` in this.#parked) continue
       if (cell !== undefined && (added || !valuesEqual(cell.value, this.sent[`${path}.${field}`])))
         this.#take(`${path}.${field}`, cell)
     }

@@ -96,7 +96,7 @@ function unseenPatch(lane: Lane): Fields {
   return patch
 }
 
-const renditionsSeen = (own: readonly OwnWrite[]): readonly OwnWrite[] =>
+export const renditionsSeen = (own: readonly OwnWrite[]): readonly OwnWrite[] =>
   own.length === 0 || own[0]?.renditionSeen
     ? own
     : own.map((write) => (write.renditionSeen ? write : { ...write, renditionSeen: true }))

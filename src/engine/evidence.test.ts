@@ -87,6 +87,24 @@ describe('a log without marks', () => {
     ...{ patch: { 'lines[2]': false, ...held(1) }, root: asJournalPosition(5), hops: 0, seq: at.seq, atMs: 1 },
   }
 
+  test('does not end the doubt of a blind write by its values alone: a user may have entered the same, and ours may be to come', () => {
+    const intent = intentOf({ state: 'unknown', patch: { email: 'a' }, native: { n_email: 'a' } })
+    const lane = laneOf({ image: { n_email: 'x' }, sent: { email: 'x' }, intent, reading: readingFrom(60_000) })
+    const record = recordOf({ head: headOf({ email: 'a' }), lanes: { [crm]: lane } })
+    const shown = (condition: 'C0' | 'C2') => {
+      const work = new RecordWork(entityOf(), record, record, () => undefined)
+      const log = bindingOf(crm, { capabilities: { ...classA, condition, feed: 'F3', mark: 'M0' } })
+      const seen = { ...at, image: { n_email: 'a' }, token: asToken('4'), sourceTimeMs: undefined, isRead: false }
+      observeLogged(work, log, seen, references)
+      return work
+    }
+    const work = shown('C0')
+    expect(work.state.lanes[crm]).toMatchObject({ intent: { state: 'unknown' }, sent: { email: 'a' } })
+    takePass(work, binding, asJournalPosition(25), at)
+    expect(work.state.lanes[crm]).toMatchObject({ intent: null, sent: { email: 'a' } })
+    expect(shown('C2').state.lanes[crm]?.intent).toBeNull()
+  })
+
   test('shows an element that our write of the whole part took away: nobody has deleted it, it is put back', () => {
     const lane = laneOf({
       image: { items: true, ...line(1), ...line(2), ...line(3) },

@@ -51,7 +51,9 @@ export function observeLogged(
     )
     return
   }
-  const { write, isOpen } = found
+  const { write } = found
+  // A blind write in doubt, known by its values alone: a user may have entered the same, and ours may still be applied. It stays in doubt until its fence is over.
+  const isOpen = found.isOpen && (found.how === 'exact' || binding.capabilities.condition === 'C2')
   let own = isOpen
     ? taken(lane, lane.intent as Intent, lane.nativeId as NativeId, null, { nowMs: seen.atMs })
     : heard(lane)
@@ -205,9 +207,13 @@ export function takePass(
   if (reading !== null && begunAfter >= reading.afterSeq && !isFenced) {
     lane = { ...lane, reading: null }
     if (intent?.state === 'unknown') {
-      work.say(at, lane.app, 'resolved', `${intent.op} was not applied: the log of ${lane.app} does not show it`, {
-        op: intent.op,
-      })
+      const { patch, op } = intent
+      const isThere =
+        Object.keys(patch).length > 0 && Object.keys(patch).every((path) => valuesEqual(lane.sent[path], patch[path]))
+      const text = isThere
+        ? `the fence of ${op} is over; the log of ${lane.app} shows what it was to write`
+        : `${op} was not applied: the log of ${lane.app} does not show it`
+      work.say(at, lane.app, 'resolved', text, { op })
       lane = { ...lane, intent: null }
     }
   }

@@ -6,7 +6,7 @@ import type { CanonicalKey } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
 import { valuesEquivalent } from '../model/value.ts'
 import { type Resolution, resolve } from '../resolve/resolve.ts'
-import type { Observation } from './decide.ts'
+import { type Observation, renditionsSeen } from './decide.ts'
 import { adoptCreate } from './evidence.ts'
 import { canonicalKeyFor } from './keys.ts'
 import { adoptLogged, observeBy } from './log-fed.ts'
@@ -298,7 +298,9 @@ export class Observing {
   #linkLane(work: RecordWork, prepared: Prepared, incarnation: number): void {
     const { binding, nativeId } = prepared
     const before = work.lane(binding)
-    work.setLane({ ...emptyLane(binding), nativeId, incarnation, nextOp: before.nextOp, own: before.own })
+    // What was written to another record, in a former life, says nothing of how this one keeps our values.
+    const own = renditionsSeen(before.own)
+    work.setLane({ ...emptyLane(binding), nativeId, incarnation, nextOp: before.nextOp, own })
     work.link(binding, nativeId, incarnation, prepared)
   }
 }

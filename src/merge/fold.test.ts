@@ -382,6 +382,26 @@ describe('parts', () => {
     expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserApp: shop, loserValue: 9, reason: 'unseen' }])
   })
 
+  test('the same where its remover had what the head came back to only later', () => {
+    const back = { value: 1, origin: origin({ app: shop, seq: asJournalPosition(12) }) }
+    const newer = recordOf({ head: { ...record.head, 'lines[1].qty': back }, headSeq: asJournalPosition(12) })
+    expect(lane.sent['lines[1].qty']).toBe(1)
+    const result = fold({ record: newer, lane, image: without1 })
+    expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserApp: shop, loserValue: 1, reason: 'unseen' }])
+  })
+
+  test('an element that is taken out in vain claims nothing any more of what is set aside in it', () => {
+    const newer = origin({ app: shop, seq: asJournalPosition(12), timeMs: 9000 })
+    const kept = recordOf({
+      head: { ...record.head, 'lines[1]': { value: true, origin: newer } },
+      headSeq: asJournalPosition(12),
+      parkedPaths: { 'lines[1].qty': { code: 'merge.manual', message: '', apps: [crm] } },
+    })
+    const result = fold({ record: kept, lane, image: without1 })
+    expect([result.lost, result.record.parkedPaths]).toEqual([['lines[1]'], {}])
+    expect(Object.keys(result.lane.sent)).not.toContain('lines[1].qty')
+  })
+
   test('an edit of an element that another took out is kept as the loser', () => {
     const gone = recordOf({ head: headOf({ 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }) })
     const result = fold({ record: gone, lane, image: { ...lane.image, 'items[1].n_qty': 7 } })
@@ -394,6 +414,24 @@ describe('parts', () => {
     const gone = recordOf({ head: headOf({ 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }) })
     const result = fold({ record: gone, lane, image: { ...lane.image, 'items[1].n_qty': false } })
     expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserValue: false, reason: 'deleted' }])
+  })
+
+  test('a field that our write of the whole part did not carry is gone there, even if its application does not say so', () => {
+    const native = { items: true, 'items[1]': true, 'items[1].n_qty': 1 }
+    const texted = laneOf({
+      sent: { ...lane.sent, 'lines[1].text': 't' },
+      image: { ...lane.image, 'items[1].n_text': 't' },
+    })
+    const own = {
+      how: 'exact' as const,
+      patch: { 'lines[2]': false },
+      native,
+      origin: null,
+      headSeq: null,
+      whole: true,
+    }
+    expect(Object.keys(fold({ record, lane: texted, image: native, own }).lane.image)).not.toContain('items[1].n_text')
+    expect(Object.keys(fold({ record, lane: texted, image: native }).lane.image)).toContain('items[1].n_text')
   })
 
   test('a container that was not sent says nothing of its elements', () => {

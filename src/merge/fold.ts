@@ -124,7 +124,11 @@ class Fold {
     if (parkedPaths !== record.parkedPaths) record = { ...record, parkedPaths }
     const folded = {
       ...lane,
-      image: mergeImage(binding, lane.image, unfolded.length === 0 ? image : imageWithout(image, unfolded)),
+      image: mergeImage(
+        binding,
+        this.#withoutUnwritten(),
+        unfolded.length === 0 ? image : imageWithout(image, unfolded),
+      ),
       unfolded: unfolded.length + lane.unfolded.length === 0 ? lane.unfolded : unfolded,
       sent: changed.length === 0 && !isSettled ? lane.sent : this.sent,
     }
@@ -142,6 +146,20 @@ class Fold {
       conflicts: this.conflicts,
       overBudget: this.overBudget,
     }
+  }
+
+  /** What the application held, but for fields of elements that our write of the whole part did not carry: they went with it, and an application that leaves out what is empty does not say so. */
+  #withoutUnwritten(): Image {
+    const { own, lane, image } = this.input
+    if (own?.whole !== true) return lane.image
+    const isUnwritten = (path: Path): boolean => {
+      const element = path.slice(0, path.indexOf(']') + 1)
+      return (
+        element !== '' && element !== path && own.native[element] === true && !(path in own.native) && !(path in image)
+      )
+    }
+    const gone = Object.keys(lane.image).filter(isUnwritten)
+    return gone.length === 0 ? lane.image : imageWithout(lane.image, gone)
   }
 
   /** The state right after our write, and a value of it has not moved: what the application holds there stands for what we wrote, though it may look like nothing of the kind. */
@@ -302,12 +320,21 @@ class Fold {
     for (const path of Object.keys(this.head)) {
       if (!path.startsWith(prefix)) continue
       const cell = this.head[path] as HeadCell
-      if (!(path in this.sent) || !valuesEqual(cell.value, this.sent[path])) {
+      // Equal by chance is not seen, as everywhere.
+      if (cell.origin !== this.#origin && !hasAgreed(this.input.record, this.input.lane, path, this.sent)) {
         this.#log(path, cell.origin.app, cell.value, this.input.binding.app, null, 'unseen', 'delete')
       }
       delete this.head[path]
     }
     this.#forgetElement(element)
+  }
+
+  /** An element that its application has taken out and gets back: it holds nothing of it until then, and claims nothing in it. */
+  #takenOutInVain(element: Path): void {
+    const prefix = element + '.'
+    for (const path of Object.keys(this.sent)) if (path.startsWith(prefix)) delete this.sent[path]
+    for (const path of Object.keys(this.parkedPaths))
+      if (path.startsWith(prefix)) this.parkedPaths = agreedBy(this.parkedPaths, path, this.input.binding.app)
   }
 
   #forgetElement(element: Path): void {
@@ -359,6 +386,7 @@ class Fold {
         return
       case 'current':
         this.#log(path, app, value, current.app, cell.value, reason, decision.by)
+        if (value === false && isPresence(path)) this.#takenOutInVain(path)
         this.sent[path] = value
         this.lost.push(path)
         return
