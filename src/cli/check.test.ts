@@ -31,3 +31,25 @@ test('what is not promised is printed for each application, with what would earn
   expect(stdout).toContain('sales: not promised, V3 no lost update')
   expect(stdout).toContain('What would earn it: writes that are refused when the version has changed')
 })
+
+test('a simulation finds the undeclared loss, ends with 7 and prints a story with the lines that run it again', async () => {
+  const found = await command('simulate', '--config', fixture('lossy'), '--seeds', '5')
+  expect(found.code).toBe(7)
+  expect(found.stdout).toMatch(/^V[24] {2}\d runs?, among them/)
+  expect(found.stdout).toContain('made small')
+  const lines = found.stdout.split('\n').filter((line) => line.includes('latchwork simulate'))
+  expect(lines).toHaveLength(2)
+  for (const line of lines) {
+    const again = await command(...line.trim().split(' ').slice(1))
+    expect(again.code).toBe(7)
+    expect(again.stdout).toMatch(/: V[24]: /)
+  }
+})
+
+test('a simulation of a config that holds ends with 0, and says what was tried', async () => {
+  const { code, stdout } = await command('simulate', '--config', fixture('lossy-declared'), '--seeds', '20', '--json')
+  expect(code).toBe(0)
+  const report = JSON.parse(stdout) as { seeds: number; failed: number; userEdits: number }
+  expect(report).toMatchObject({ seeds: 20, failed: 0, story: null })
+  expect(report.userEdits).toBeGreaterThan(300)
+})

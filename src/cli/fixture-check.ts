@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { HubDefinition } from '../config/define-hub.ts'
-import { http } from '../connectors/http/index.ts'
+import { http, unverified, webhook } from '../connectors/http/index.ts'
 import { defineHub, entity, lossy, sync } from '../index.ts'
 
 const capitals = z.codec(z.string(), z.string(), { decode: (kept) => kept, encode: (name) => name.toUpperCase() })
@@ -16,9 +16,14 @@ export function lossyHub(isDeclared: boolean): HubDefinition {
     apps: { desk, warehouse },
     sync: [
       sync(person, {
-        desk: desk.resource('/people', row, { ...common, fields: { name: 'name' } }),
+        desk: desk.resource('/people', row, {
+          ...common,
+          notify: webhook('/desk', { verify: unverified() }),
+          fields: { name: 'name' },
+        }),
         warehouse: warehouse.resource('/people', row, {
           ...common,
+          notify: webhook('/warehouse', { verify: unverified() }),
           fields: { name: isDeclared ? lossy(['name', capitals]) : ['name', capitals] },
         }),
       }),

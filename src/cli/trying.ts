@@ -9,4 +9,15 @@ export function addTrying(program: Command, choose: (action: Action) => void): v
     .option('--values <count>', 'values for each field and way', countOf, 300)
     .option('--seed <seed>', 'another seed tries other values', countOf, 1)
     .action((own) => choose(async (context) => (await import('./check.ts')).check(context, own)))
+  program
+    .command('simulate')
+    .description('run this config against copies of its applications that misbehave, and judge what is promised')
+    .option('--seeds <count>', 'runs, each from a seed of its own', countOf, 300)
+    .option('--from <seed>', 'the first seed', countOf, 1)
+    .option('--seed <seed>', 'only this one', countOf)
+    .option('--trace', 'with --seed: everything that happened')
+    .option('--off <names>', 'leave out faults and habits, as a failure prints them')
+    .option('--apps-off <numbers>', 'leave out applications, likewise')
+    .option('--actions-off <numbers>', 'leave out what users did, likewise')
+    .action((own) => choose(async (context) => (await import('./simulate.ts')).simulate(context, own)))
 }

@@ -38,4 +38,10 @@ export const CHECK_CODES = {
     manual:
       'A record that is put together from its native fields and taken apart again is another one: two native names of the binding overlap, such as `address` and `address.town`. Map them one by one, or through one codec.',
   },
+  'simulate.unsupported': {
+    handling: 'park',
+    status: 422,
+    manual:
+      'A config cannot be simulated as it is: no values could be made up for one of its fields, or two entities share one object. The message names the place and what to add.',
+  },
 } as const satisfies Record<string, CodeEntry>

@@ -6,7 +6,6 @@ import { type Feed, type FeedPage, LogFeed, PollFeed } from './apps/feeds.ts'
 import type { AppProfile } from './apps/profile.ts'
 import { Webhooks } from './apps/webhooks.ts'
 import type { Faults } from './faults.ts'
-import { recordOfCode } from './fields.ts'
 import type { Gate } from './gate.ts'
 import { type Fate, Network, TIMEOUT_MS } from './network.ts'
 import type { World } from './world.ts'
@@ -61,11 +60,9 @@ export class AppNode {
 
   #recordOf(op: WriteOp): number | undefined {
     const { app } = this
-    const cells =
-      op.nativeId === null
-        ? app.profile.objectsById.get(op.object)?.fromWire(op.patch).cells
-        : app.recordAt(op.object, op.nativeId)?.cells
-    return recordOfCode(cells?.code)
+    if (op.nativeId !== null) return app.recordAt(op.object, op.nativeId)?.thing
+    const object = app.profile.objectsById.get(op.object)
+    return object?.thingOf(object.made(op.patch))
   }
 
   /** Whether the hub still has to hear of something. */

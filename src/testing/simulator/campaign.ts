@@ -36,6 +36,8 @@ export interface CampaignResult {
 export interface CampaignOptions extends RunOptions {
   readonly from: number
   readonly seeds: number
+  /** Of every so many seeds, one is run twice; 100 unless told. */
+  readonly twiceEvery?: number
   readonly onProgress?: (totals: Totals) => void
   /** Only every n-th seed, beginning with the k-th: the share of one worker. */
   readonly share?: { readonly of: number; readonly index: number }
@@ -50,7 +52,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const { of, index } = options.share ?? { of: 1, index: 0 }
   for (let seed = options.from + index; seed < options.from + options.seeds; seed += of) {
     const result = await runGuarded(seed, options)
-    const failed = result.failed ?? (seed % TWICE_EVERY === 0 ? await runAgain(result, options, totals) : null)
+    const failed =
+      result.failed ??
+      (seed % (options.twiceEvery ?? TWICE_EVERY) === 0 ? await runAgain(result, options, totals) : null)
     add(totals, result)
     if (failed !== null) {
       totals.failed++

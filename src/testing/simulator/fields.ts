@@ -7,12 +7,18 @@ import type { Rng } from './rng.ts'
  * survives what applications normalise: case, space, length, and the fraction of a number. Values that cannot carry one (null, a presence, a reference) have taints that
  * several writes share; the oracle then takes all of them into account.
  */
-export type FieldKind = 'code' | 'text' | 'decimal' | 'reference' | 'presence'
+export type FieldKind = 'code' | 'text' | 'decimal' | 'reference' | 'presence' | 'value'
 
 export interface FieldSpec {
   readonly name: string
   readonly kind: FieldKind
   readonly nullable: boolean
+  /** Of a reference: the entity that it points at. */
+  readonly refersTo?: EntityName
+  /** Of a value of a config's own: its taint, equal for values that some application cannot tell apart. */
+  readonly taint?: (value: Value) => Taint
+  /** Its policy may make a value that no application told (a sum, a union, a person's function): what stands there descends from all that was written. */
+  readonly blends?: true
 }
 
 export interface PartSpec {
@@ -24,7 +30,7 @@ export interface PartSpec {
 export interface EntitySpec {
   readonly name: EntityName
   readonly fields: readonly FieldSpec[]
-  readonly part: PartSpec | null
+  readonly parts: readonly PartSpec[]
 }
 
 export const CUSTOMER = asEntityName('customer')
@@ -48,7 +54,7 @@ export const customerSpec = (withPart: boolean): EntitySpec => ({
     { name: 'note', kind: 'text', nullable: true },
     { name: 'amount', kind: 'decimal', nullable: true },
   ],
-  part: withPart ? lines : null,
+  parts: withPart ? [lines] : [],
 })
 
 export const ORDER_SPEC: EntitySpec = {
@@ -56,18 +62,25 @@ export const ORDER_SPEC: EntitySpec = {
   fields: [
     code,
     { name: 'title', kind: 'text', nullable: false },
-    { name: 'customer', kind: 'reference', nullable: true },
+    { name: 'customer', kind: 'reference', nullable: true, refersTo: CUSTOMER },
   ],
-  part: null,
+  parts: [],
 }
 
-/** The kind of the value at a canonical path. */
-export function kindOf(spec: EntitySpec, path: Path): FieldKind | undefined {
+/** Whether an element of a part is there: a value like others. */
+const PRESENCE: FieldSpec = { name: '', kind: 'presence', nullable: false }
+
+/** What the value at a canonical path is. */
+export function fieldAt(spec: EntitySpec, path: Path): FieldSpec | undefined {
   const inPart = splitPartPath(path)
-  if (inPart === undefined) return spec.fields.find((field) => field.name === path)?.kind
-  if (spec.part === null || inPart.part !== spec.part.name) return undefined
-  return inPart.field === '' ? 'presence' : spec.part.fields.find((field) => field.name === inPart.field)?.kind
+  if (inPart === undefined) return spec.fields.find((field) => field.name === path)
+  const part = spec.parts.find(({ name }) => name === inPart.part)
+  if (part === undefined) return undefined
+  return inPart.field === '' ? PRESENCE : part.fields.find((field) => field.name === inPart.field)
 }
+
+/** Begins the paths of what an application keeps for the hub: ids and states written back, which no user writes and nobody tells. */
+export const UNJUDGED = '@'
 
 /** The id of the action that wrote a value, or one of the shared taints below. */
 export type Taint = number
@@ -85,9 +98,11 @@ export const recordOfCode = (value: Value | undefined): number | undefined =>
 export const referenceTaint = (record: number): Taint => CODE_BASE + record
 
 /** What a canonical value says about who wrote it. References are resolved by whoever knows the ids, see `referenceTaint`. */
-export function taintOf(kind: FieldKind, value: Value | undefined): Taint {
+export function taintOf({ kind, taint }: FieldSpec, value: Value | undefined): Taint {
   if (kind === 'presence') return value === true ? PRESENT : ABSENT
-  if (value === null || value === undefined || value === '') return NULL_TAINT
+  if (value === null || value === undefined) return NULL_TAINT
+  if (taint !== undefined) return taint(value)
+  if (value === '') return NULL_TAINT
   if (kind === 'code') return CODE_BASE + (recordOfCode(value) ?? Number.NaN)
   if (kind === 'decimal') {
     const number = Number(value)

@@ -11,6 +11,10 @@ import type { AppObject, Cells } from './apps/mapping.ts'
 export interface History {
   readonly apps: ReadonlyMap<AppId, HistoryApp>
   readonly deletes: DeletePolicy
+  /** Entities to which others refer: their records come first, and users do not delete them. */
+  readonly referred: ReadonlySet<EntityName>
+  /** Entities that refer to others. */
+  readonly refers: ReadonlySet<EntityName>
   /** Every committed version of every record in every application, in the order of commit. */
   readonly versions: AppVersion[]
   /** Writes of the hub that reached an application and changed nothing. */
@@ -54,6 +58,8 @@ export interface HistoryApp {
   readonly lookMs: number
   /** Its API refuses some texts. */
   readonly strict: boolean
+  /** A create whose answer was lost can be found again. */
+  readonly tellsCreates: boolean
   readonly objects: ReadonlyMap<EntityName, AppObject>
 }
 

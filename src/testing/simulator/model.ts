@@ -12,9 +12,9 @@ import type {
 } from '../../model/entity.ts'
 import type { AppId, EntityName, ObjectId } from '../../model/ids.ts'
 import type { Value } from '../../model/value.ts'
-import { type AppField, type AppObject, decode, encode } from './apps/mapping.ts'
+import { type DrawnField, DrawnObject, decode, encode } from './apps/mapping.ts'
 import type { AppProfile } from './apps/profile.ts'
-import { CUSTOMER, type EntitySpec, type FieldSpec } from './fields.ts'
+import type { EntitySpec, FieldSpec } from './fields.ts'
 
 export interface ModelChoices {
   readonly policyDefault: Policy
@@ -38,7 +38,7 @@ export function buildModel(
     const bindings = new Map<AppId, BindingModel>()
     for (const profile of profiles) {
       const object = profile.objects.get(spec.name)
-      if (object === undefined) continue
+      if (!(object instanceof DrawnObject)) continue
       const binding = buildBinding(object, profile, bindings.size, choices.latching)
       bindings.set(profile.app, binding)
       const place = profile.app + ' ' + object.object
@@ -58,10 +58,9 @@ function buildEntity(spec: EntitySpec, bindings: ReadonlyMap<AppId, BindingModel
   return {
     name: spec.name,
     fields: fieldModels(spec.fields),
-    parts:
-      spec.part === null
-        ? {}
-        : { [spec.part.name]: { name: spec.part.name, key: spec.part.key, fields: fieldModels(spec.part.fields) } },
+    parts: Object.fromEntries(
+      spec.parts.map(({ name, key, fields }) => [name, { name, key, fields: fieldModels(fields) }]),
+    ),
     match: ['code'],
     bindings,
     policyDefault: choices.policyDefault,
@@ -75,26 +74,23 @@ const unchecked = (value: Value): Value => value
 
 function fieldModels(fields: readonly FieldSpec[]): Record<string, FieldModel> {
   return Object.fromEntries(
-    fields.map(({ name, kind, nullable }) => {
+    fields.map(({ name, nullable, refersTo }) => {
       const field: FieldModel = { name, validate: unchecked, optional: nullable }
-      return [name, kind === 'reference' ? { ...field, reference: CUSTOMER } : field]
+      return [name, refersTo === undefined ? field : { ...field, reference: refersTo }]
     }),
   )
 }
 
-function buildBinding(object: AppObject, profile: AppProfile, rank: number, latching?: Latching): BindingModel {
-  const parts: PartMapping[] =
-    object.part === null
-      ? []
-      : [
-          {
-            part: object.part.name,
-            container: object.part.container,
-            key: object.part.key,
-            keyType: 'number',
-            fields: object.part.fields.map(fieldMapping),
-          },
-        ]
+function buildBinding(object: DrawnObject, profile: AppProfile, rank: number, latching?: Latching): BindingModel {
+  const parts = object.parts.map(
+    ({ name, container, key, fields }): PartMapping => ({
+      part: name,
+      container,
+      key,
+      keyType: 'number',
+      fields: fields.map(fieldMapping),
+    }),
+  )
   const fields = object.fields.map(fieldMapping)
   return {
     app: profile.app,
@@ -119,12 +115,12 @@ function buildBinding(object: AppObject, profile: AppProfile, rank: number, latc
   }
 }
 
-function fieldMapping(field: AppField): FieldMapping {
+function fieldMapping(field: DrawnField): FieldMapping {
   return {
     field: field.name,
     natives: [field.native],
     direction: 'both',
-    reference: field.kind === 'reference' ? CUSTOMER : null,
+    reference: field.refersTo ?? null,
     decode: (values) => decode(field, values[field.native] ?? null),
     encode: (value) => ({ [field.native]: encode(field, value) }),
   }

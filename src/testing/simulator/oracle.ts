@@ -1,14 +1,14 @@
-import type { AppId, CanonicalKey } from '../../model/ids.ts'
+import type { AppId, CanonicalKey, EntityName } from '../../model/ids.ts'
 import { type Path, type Value, valuesEquivalent } from '../../model/value.ts'
 import type { AppObject } from './apps/mapping.ts'
 import {
-  CUSTOMER,
   type EntitySpec,
-  kindOf,
+  fieldAt,
   NULL_TAINT,
   referenceTaint,
   type Taint,
   taintOf,
+  UNJUDGED,
   UNREADABLE,
 } from './fields.ts'
 import type { AppVersion, History, HistoryApp } from './history.ts'
@@ -52,10 +52,14 @@ export class Oracle {
   readonly userDeletes: AppVersion[] = []
   readonly fabricated: Finding[] = []
   readonly older: Finding[] = []
+  /** Records that an application completed with values of its own when the hub made them: as good as an edit of a user there. */
+  readonly completed = new Set<AppVersion>()
   /** Conflicts that an all-knowing hub would not have had. */
   needlessConflicts = 0
   readonly recordOfKey = new Map<CanonicalKey, number>()
   readonly #byTaint = new Map<string, WriteNode[]>()
+  /** Every value that an application came to hold by itself: what users wrote, and its own defaults. */
+  readonly #nodes: WriteNode[] = []
   readonly #recordOfNative = new Map<string, number>()
   readonly #specs = new Map<number, EntitySpec>()
   readonly #objects = new Map<AppId, HistoryApp>()
@@ -134,9 +138,9 @@ export class Oracle {
   /** The taint of a canonical value, as in heads and conflicts. */
   taintOfCanonical(record: number, path: Path, value: Value): Taint {
     const spec = this.#specOf(record)
-    const kind = spec === undefined ? undefined : kindOf(spec, path)
-    if (kind === undefined) return UNREADABLE
-    if (kind !== 'reference' || value === null) return taintOf(kind, value)
+    const field = spec === undefined ? undefined : fieldAt(spec, path)
+    if (field === undefined) return UNREADABLE
+    if (field.kind !== 'reference' || value === null) return taintOf(field, value)
     const referred = this.recordOfKey.get(value as CanonicalKey)
     return referred === undefined ? UNREADABLE : referenceTaint(referred)
   }
@@ -159,12 +163,26 @@ export class Oracle {
 
   #taintOfNative(version: AppVersion, path: Path, native: Value | undefined): Taint {
     const object = this.object(version)
-    const kind = kindOf(object.spec, path)
-    if (kind === undefined) return UNREADABLE
-    if (native === undefined || kind === 'presence') return taintOf(kind, native)
-    if (kind !== 'reference' || native === null) return taintOf(kind, object.canonical(path, native))
-    const referred = this.#recordOfNative.get(`${version.app} ${CUSTOMER} ${native}`)
+    const field = fieldAt(object.spec, path)
+    if (field === undefined) return UNREADABLE
+    if (native === undefined || field.kind === 'presence') return taintOf(field, native)
+    const value = object.canonical(path, native)
+    if (value === undefined) return this.#taintOfUntold(version, path, native)
+    if (field.kind !== 'reference' || value === null) return taintOf(field, value)
+    const referred = this.#recordOfNative.get(`${version.app} ${field.refersTo as EntityName} ${value}`)
     return referred === undefined ? UNREADABLE : referenceTaint(referred)
+  }
+
+  /** Of an application that is only written to: the newest value of another whose form this is. */
+  #taintOfUntold(version: AppVersion, path: Path, native: Value): Taint {
+    const object = this.object(version)
+    for (let i = this.#nodes.length - 1; i >= 0; i--) {
+      const node = this.#nodes[i] as WriteNode
+      if (node.version.record !== version.record || node.path !== path) continue
+      const value = this.object(node.version).canonical(path, node.value)
+      if (value !== undefined && object.isKept(path, value, native)) return node.taint
+    }
+    return native === null ? NULL_TAINT : UNREADABLE
   }
 
   #take(version: AppVersion): void {
@@ -178,6 +196,7 @@ export class Oracle {
       return
     }
     for (const path of version.changed) {
+      if (path.startsWith(UNJUDGED)) continue
       const before = sources[path] ?? NOBODY
       if (version.user === null) this.#takeHubValue(version, path, before, sources)
       else this.#takeUserValue(version, path, before, sources)
@@ -225,9 +244,12 @@ export class Oracle {
     if (candidates.length > 0) {
       this.#judgeOrder(version, path, before, candidates)
       sources[path] = candidates
-    } else if (taint === NULL_TAINT && version.kind === 'create' && !(path in (version.hub?.written ?? {}))) {
-      // The application's own default for a field that was not given: from now on null is a value that an application put there.
-      sources[path] = [this.#node(version, path, null, NOBODY)]
+    } else if (version.kind === 'create' && !(path in (version.hub?.written ?? {})) && value !== undefined) {
+      // The application's own default for a field that was not given: from now on it is a value that an application put there.
+      sources[path] = [this.#node(version, path, value, NOBODY)]
+      if (value !== null) this.completed.add(version)
+    } else if (fieldAt(this.object(version).spec, path)?.blends === true) {
+      sources[path] = this.writes.filter((node) => node.version.record === version.record && node.path === path)
     } else {
       sources[path] = NOBODY
       const isDeclared =
@@ -246,6 +268,7 @@ export class Oracle {
     const node: WriteNode = { version, path, taint, value, parents, overwrittenBy: null }
     const key = `${version.record} ${path} ${taint}`
     const list = this.#byTaint.get(key)
+    this.#nodes.push(node)
     if (list === undefined) this.#byTaint.set(key, [node])
     else list.push(node)
     return node

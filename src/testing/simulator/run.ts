@@ -1,5 +1,5 @@
 import type { EngineLimits } from '../../engine/limits.ts'
-import { asAppId, asJournalPosition } from '../../model/ids.ts'
+import { asAppId, asJournalPosition, type EntityName } from '../../model/ids.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { Store } from '../../ports/store.ts'
 import { MemoryJournal } from '../../stores/memory/journal.ts'
@@ -8,9 +8,11 @@ import { AppNode } from './app-node.ts'
 import { judge } from './checkers/index.ts'
 import { CrashDice, type CrashPoint } from './crash.ts'
 import { type FaultCounts, Faults, noFaults } from './faults.ts'
+import type { EntitySpec } from './fields.ts'
 import { deliveryKey, type History, type HubEnd, type Violation } from './history.ts'
 import { SimHub, type Wrappers } from './hub.ts'
 import { buildModel } from './model.ts'
+import type { OwnWorld } from './own/world.ts'
 import { decisionsOf } from './people.ts'
 import { Rng } from './rng.ts'
 import { type Cut, drawScenario, NO_CUT, type Scenario } from './scenario.ts'
@@ -24,6 +26,8 @@ export interface RunOptions {
   readonly trace?: boolean
   readonly cut?: Cut
   readonly wrap?: Wrappers
+  /** A config's own entities and applications in place of drawn ones. */
+  readonly own?: OwnWorld
 }
 
 export interface RunResult {
@@ -55,7 +59,7 @@ const EVENTS_MAX = 15_000
 
 /** One simulated run, from its seed alone. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
-  const scenario = drawScenario(seed, options.classes ?? DEFAULT_CLASSES, options.cut ?? NO_CUT)
+  const scenario = drawScenario(seed, options.classes ?? DEFAULT_CLASSES, options.cut ?? NO_CUT, options.own)
   const run = new Run(scenario, options)
   await run.play()
   return run.result()
@@ -95,13 +99,15 @@ class Run {
       const users = new Users(node, this.#world)
       this.#users.set(profile.index, users)
       if (scenario.sluggish?.appIndex === profile.index) node.sluggishRecord = scenario.sluggish.record
+      // Nobody would tell the hub what they do.
+      if (profile.notify === 'none') continue
       const pounces = random.fork('pounces in ' + profile.app)
       node.onHubCreate = (record) => {
-        const own = pounces.fork(String(record.cells.code))
+        const own = pounces.fork('K' + record.thing)
         if (own.chance(scenario.hasty)) users.pounce(record, own)
       }
     }
-    const model = buildModel(scenario.specs, scenario.profiles, scenario.choices)
+    const model = scenario.own?.model ?? buildModel(scenario.specs, scenario.profiles, scenario.choices)
     const wrap = options.wrap ?? {}
     this.#hub = new SimHub({
       world: this.#world,
@@ -205,11 +211,10 @@ class Run {
     this.#declaredLosses = declaredLosses
   }
 
-  /** Canonical keys by the codes of what they stand for. */
+  /** Canonical keys by what they stand for. */
   #names(): Map<string, string> {
     const names = new Map<string, string>()
-    for (const state of this.#store.records())
-      names.set(state.key, `[${state.head.code?.value ?? state.key.slice(-4)}]`)
+    for (const { key } of this.#store.records()) names.set(key, `[K${this.#world.thingOfKey(key) ?? key.slice(-4)}]`)
     return names
   }
 
@@ -249,9 +254,13 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
   }
 }
 
-function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario): History {
+const referredBy = ({ fields, parts }: EntitySpec): EntityName[] =>
+  [...fields, ...parts.flatMap((part) => part.fields)].flatMap(({ refersTo }) => refersTo ?? [])
+
+function emptyHistory({ own, specs, profiles, choices, rates, startMs, sluggish }: Scenario): History {
   // What is set aside waits for people, who decide only when all else has come to rest: nothing is prompt then.
-  const decides = Object.values(choices.policies).some(({ kind }) => kind === 'manual' || kind === 'merge')
+  const decides =
+    own?.decides === true || Object.values(choices.policies).some(({ kind }) => kind === 'manual' || kind === 'merge')
   const calm = !decides && Object.values(rates).every((rate) => rate === 0)
   return {
     apps: new Map(
@@ -265,11 +274,14 @@ function emptyHistory({ profiles, choices, rates, startMs, sluggish }: Scenario)
           contentTokens: tokens === 'content',
           lookMs: notify === 'poll' ? pollEveryMs / pageSize : 0,
           strict: isStrict,
+          tellsCreates: capabilities.create !== 'K0' || capabilities.idempotency !== 'none',
           objects,
         },
       ]),
     ),
     deletes: choices.deletes,
+    referred: new Set(specs.flatMap(referredBy)),
+    refers: new Set(specs.filter((spec) => referredBy(spec).length > 0).map(({ name }) => name)),
     versions: [],
     noopWrites: [],
     reads: [],

@@ -1,10 +1,11 @@
 import type { DeletePolicy, Policy } from '../../model/entity.ts'
 import { asAppId } from '../../model/ids.ts'
 import { drawMapping } from './apps/mapping.ts'
-import { type AppProfile, drawProfile, FLAVOURS_BY_CLASS, type Flavour } from './apps/profile.ts'
+import { type AppProfile, drawProfile, FLAVOURS_BY_CLASS, type Flavour, ownProfile } from './apps/profile.ts'
 import { drawFaultRates, type FaultRates } from './faults.ts'
 import { customerSpec, type EntitySpec, ORDER_SPEC } from './fields.ts'
 import type { ModelChoices } from './model.ts'
+import type { OwnWorld } from './own/world.ts'
 import { drawFieldPolicies, drawLatching } from './policies.ts'
 import { Rng } from './rng.ts'
 import { type Action, drawActions } from './workload.ts'
@@ -44,6 +45,18 @@ export interface Cut {
 
 export const NO_CUT: Cut = { off: new Set(), appsOff: new Set(), actionsOff: new Set() }
 
+/** Nothing of a run is drawn twice: what a config says, it says. */
+export const NOT_OF_A_CONFIG: ReadonlySet<string> = new Set([
+  'copy',
+  'normalise',
+  'validation',
+  'partialOwnership',
+  'policies',
+  'merges',
+  'latching',
+  'sluggish',
+])
+
 /** One run, drawn whole from its seed before it starts. */
 export interface Scenario {
   readonly seed: number
@@ -51,6 +64,8 @@ export interface Scenario {
   readonly profiles: readonly AppProfile[]
   readonly rates: FaultRates
   readonly choices: ModelChoices
+  /** The model of a config of its own, in place of the one that is drawn. */
+  readonly own?: OwnWorld
   readonly actions: readonly Action[]
   /** When the last user stops, ms. */
   readonly spanMs: number
@@ -69,7 +84,11 @@ const APP_NAMES = ['alpha', 'beta', 'gamma', 'delta'] as const
 
 export type ClassName = keyof typeof FLAVOURS_BY_CLASS
 
-export function drawScenario(seed: number, classes: readonly string[], cut: Cut): Scenario {
+export function drawScenario(seed: number, classes: readonly string[], cut: Cut, own?: OwnWorld): Scenario {
+  return own === undefined ? drawnScenario(seed, classes, cut) : ownScenario(seed, own, cut)
+}
+
+function drawnScenario(seed: number, classes: readonly string[], cut: Cut): Scenario {
   const random = new Rng(seed)
   const isOn = (aspect: Aspect, probability: number): boolean =>
     random.fork(aspect).chance(probability) && !cut.off.has(aspect)
@@ -88,7 +107,7 @@ export function drawScenario(seed: number, classes: readonly string[], cut: Cut)
     const app = asAppId(APP_NAMES[index % APPS_MAX] as string)
     profiles.push(drawProfile(app, index, flavour, objects, { clockSkew: skew, validation }, own.fork('profile')))
   }
-  const actions = drawActions(random.fork('workload'), { specs, apps: flavours.length, isOn }).filter(
+  const actions = drawActions(random.fork('workload'), { specs, apps: flavours.length, isOn, records: [1, 6] }).filter(
     (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
   )
   const rates = drawFaultRates(random.fork('faults'), cut.off)
@@ -112,6 +131,60 @@ export function drawScenario(seed: number, classes: readonly string[], cut: Cut)
       isCalm && isOn('sluggish', 0.5) ? { appIndex: slow.int(0, flavours.length - 1), record: slow.int(1, 3) } : null,
     restartsAtRest: isOn('restartAtRest', 0.25),
   }
+}
+
+/** How long what refers to others waits before its users enter it, so that there is something to refer to. */
+const DEPTH_MS = 1500
+
+/** A run of a config: its entities, its applications with what they offer, its policies. Drawn are users, faults, and what the config leaves open. */
+function ownScenario(seed: number, own: OwnWorld, cut: Cut): Scenario {
+  const random = new Rng(seed)
+  const isOn = (aspect: Aspect, probability: number): boolean =>
+    !NOT_OF_A_CONFIG.has(aspect) && random.fork(aspect).chance(probability) && !cut.off.has(aspect)
+  const skew = isOn('clockSkew', 0.3)
+  const profiles = own.apps.flatMap((app, index) =>
+    cut.appsOff.has(index) ? [] : [ownProfile(app, index, skew, random.fork('app ' + index))],
+  )
+  const records = [1, 3].map((each) => Math.min(own.recordsMax, each * own.specs.length)) as [number, number]
+  const drafts = drawActions(random.fork('workload'), { specs: own.specs, apps: own.apps.length, isOn, records })
+  const actions = ownActions(drafts, own).filter(
+    (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
+  )
+  return {
+    seed,
+    own,
+    specs: own.specs,
+    profiles,
+    rates: drawFaultRates(random.fork('faults'), cut.off),
+    choices: {
+      policyDefault: { kind: 'latest', skewMs: 0 },
+      policies: {},
+      deletes: own.updateWins ? 'update-wins' : 'default',
+    },
+    actions,
+    spanMs: actions.reduce((last, action) => Math.max(last, action.atMs), 0),
+    startMs: isOn('lateStart', 0.2) ? random.fork('start').int(1, 3000) : 0,
+    hasty: isOn('hasty', 0.3) ? 0.5 : 0,
+    sluggish: null,
+    restartsAtRest: isOn('restartAtRest', 0.25),
+  }
+}
+
+/** Each thing is entered where it can be and is told of; one that nothing matches is entered once, as it would be another thing elsewhere. */
+function ownActions(actions: readonly Action[], own: OwnWorld): Action[] {
+  const entered = new Set<number>()
+  return actions.flatMap((action) => {
+    const able = own.apps.flatMap(({ objects, isTold }, index) => {
+      const object = objects.find(({ spec }) => spec.name === action.entity)
+      return object === undefined || !isTold ? [] : [{ index, object }]
+    })
+    const chosen = able.find(({ index }) => index === action.appIndex) ?? able[action.appIndex % able.length]
+    if (chosen === undefined) return []
+    if (action.kind === 'create' && !chosen.object.isMatched && entered.has(action.record)) return []
+    if (action.kind === 'create') entered.add(action.record)
+    const laterMs = action.kind === 'create' ? DEPTH_MS * (own.depths.get(action.entity) ?? 0) : 0
+    return [{ ...action, appIndex: chosen.index, atMs: action.atMs + laterMs }]
+  })
 }
 
 /** One flavour throughout, all capable ones mixed, or one weak application among capable ones. */

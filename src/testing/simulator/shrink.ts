@@ -66,7 +66,7 @@ class Shrinker {
 
   #actions(): number[] {
     const classes = this.#options.classes ?? DEFAULT_CLASSES
-    return drawScenario(this.#seed, classes, this.#cut).actions.map((action) => action.id)
+    return drawScenario(this.#seed, classes, this.#cut, this.#options.own).actions.map((action) => action.id)
   }
 
   async #try(cut: Cut): Promise<void> {

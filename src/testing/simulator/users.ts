@@ -1,8 +1,9 @@
+import type { EntityName } from '../../model/ids.ts'
 import { type Path, partPath, type Value } from '../../model/value.ts'
 import type { AppNode } from './app-node.ts'
 import type { AppRecord } from './apps/app.ts'
-import { type AppField, type AppObject, type AppPart, type Cells, elementKeys, encode } from './apps/mapping.ts'
-import { CUSTOMER, codeText, freshValue, recordOfCode } from './fields.ts'
+import { type AppField, type AppObject, type AppPart, type Cells, elementKeys } from './apps/mapping.ts'
+import { codeText } from './fields.ts'
 import type { Rng } from './rng.ts'
 import type { Action } from './workload.ts'
 import type { World } from './world.ts'
@@ -56,7 +57,7 @@ export class Users {
 
   /** Somebody has waited for a record that the hub has just made here, and changes or deletes it at once. Once for each thing, or the two would go on for ever. */
   pounce(record: AppRecord, random: Rng): void {
-    const thing = String(record.cells.code)
+    const thing = String(record.thing)
     if (this.#pouncedOn.has(thing)) return
     this.#pouncedOn.add(thing)
     const action: Action = {
@@ -80,16 +81,23 @@ export class Users {
   /** A new thing with all that another has but its code. Where a search by correlation id is the only way to find a create, copies would be found in its place. */
   #copy(action: Action, record: AppRecord): void {
     const { app } = this.#node
-    const cells = { ...record.cells, code: codeText(COPY_BASE + action.id) }
+    const thing = COPY_BASE + action.id
+    const cells = { ...record.cells, code: codeText(thing) }
     this.edits++
     const takesIdAlong = app.profile.capabilities.create === 'K2'
-    app.userCreates(record.object, cells, { action: action.id, readSeq: null }, takesIdAlong ? record : undefined)
+    app.userCreates(
+      record.object,
+      cells,
+      thing,
+      { action: action.id, readSeq: null },
+      takesIdAlong ? record : undefined,
+    )
   }
 
   /** The wanted record, or any that this application has. */
   #choose(action: Action): AppRecord | undefined {
     const live = this.#node.app.live(action.entity)
-    return live.find((record) => recordOfCode(record.cells.code) === action.record) ?? live[action.field % live.length]
+    return live.find((record) => record.thing === action.record) ?? live[action.field % live.length]
   }
 
   /** Often one that was deleted: somebody takes up again what they had a copy of. */
@@ -102,25 +110,28 @@ export class Users {
   }
 
   #create(action: Action): void {
-    const code = codeText(action.record)
     const live = this.#node.app.live(action.entity)
-    if (live.some((record) => record.cells.code === code)) return
-    const object = this.#node.app.profile.objects.get(action.entity) as AppObject
-    const cells: Record<Path, Value> = { code }
-    for (const field of object.fields) if (field.kind !== 'code') cells[field.name] = this.#newValue(field, action)
-    if (object.part !== null) {
+    if (live.some((record) => record.thing === action.record)) return
+    const object = this.#node.app.profile.objects.get(action.entity)
+    const identity = object?.identity(action.record)
+    if (object === undefined || identity === undefined || this.#lacksReferred(object)) return
+    const cells: Record<Path, Value> = { ...identity }
+    for (const field of object.fields)
+      if (field.isEntered && !(field.name in identity)) cells[field.name] = this.#newValue(object, field, action)
+    for (const part of object.parts) {
       const count = action.random.int(0, PART_KEYS)
-      for (let key = 1; key <= count; key++) this.#putElement(cells, object.part, String(key), action)
+      for (let key = 1; key <= count; key++) this.#putElement(cells, object, part, String(key), action)
     }
     this.edits++
-    this.#node.app.userCreates(object, cells, { action: action.id, readSeq: null })
+    const settled = object.settled({}, cells)
+    this.#node.app.userCreates(object, settled, action.record, { action: action.id, readSeq: null })
   }
 
   #save(action: Action, record: AppRecord, seen: Cells, readSeq: number): void {
     const { app } = this.#node
     const user = { action: action.id, readSeq }
     if (action.kind === 'delete') {
-      if (this.#isReferredTo(record)) return
+      if (this.#isReferredTo(record) || !record.object.isDeletable) return
       this.edits++
       app.userDeletes(record, user)
       return
@@ -129,7 +140,7 @@ export class Users {
     if (next !== record.cells) this.#remember(record)
     const { versions } = this.#world.history
     const before = versions.length
-    app.userSaves(record, next, user)
+    app.userSaves(record, record.object.settled(record.cells, next), user)
     if (versions.length > before) this.edits++
   }
 
@@ -148,53 +159,66 @@ export class Users {
   }
 
   #edited(action: Action, object: AppObject, before: Cells): Cells {
-    const fields = object.fields.filter((field) => field.kind !== 'code')
-    const choices = fields.length + (object.part === null ? 0 : 2)
-    if (action.field % choices >= fields.length) return this.#editedPart(action, before, object.part as AppPart)
-    const field = fields[action.field % choices] as AppField
-    const cells: Record<Path, Value> = { ...before, [field.name]: this.#newValue(field, action) }
+    const fields = object.fields.filter((field) => field.isEdited)
+    const choice = action.field % (fields.length + 2 * object.parts.length || 1)
+    const part = object.parts[Math.floor((choice - fields.length) / 2)]
+    if (choice >= fields.length) return part === undefined ? before : this.#editedPart(action, object, before, part)
+    const field = fields[choice] as AppField
+    const cells: Record<Path, Value> = { ...before, [field.name]: this.#newValue(object, field, action) }
     const second = action.random.pick(fields)
-    if (action.random.chance(0.2)) cells[second.name] = this.#newValue(second, action)
+    if (action.random.chance(0.2)) cells[second.name] = this.#newValue(object, second, action)
     return cells
   }
 
   /** One element gets a new value, comes, or goes. */
-  #editedPart(action: Action, before: Cells, part: AppPart): Cells {
+  #editedPart(action: Action, object: AppObject, before: Cells, part: AppPart): Cells {
     const keys = elementKeys(before, part)
     const key = String(action.random.int(1, PART_KEYS))
     if (keys.includes(key) && action.random.chance(0.2)) return withoutElement(before, part, key)
     const cells: Record<Path, Value> = { ...before }
-    if (!keys.includes(key)) this.#putElement(cells, part, key, action)
+    if (!keys.includes(key)) this.#putElement(cells, object, part, key, action)
     else {
-      const field = action.random.pick(part.fields)
-      cells[`${partPath(part.name, key)}.${field.name}`] = this.#newValue(field, action)
+      const fields = part.fields.filter((field) => field.isEdited)
+      if (fields.length === 0) return before
+      const field = action.random.pick(fields)
+      cells[`${partPath(part.name, key)}.${field.name}`] = this.#newValue(object, field, action)
     }
     return cells
   }
 
-  #putElement(cells: Record<Path, Value>, part: AppPart, key: string, action: Action): void {
+  #putElement(cells: Record<Path, Value>, object: AppObject, part: AppPart, key: string, action: Action): void {
     const path = partPath(part.name, key)
     cells[path] = true
-    for (const field of part.fields) cells[`${path}.${field.name}`] = this.#newValue(field, action)
+    for (const field of part.fields)
+      if (field.isEntered) cells[`${path}.${field.name}`] = this.#newValue(object, field, action)
   }
 
-  #newValue(field: AppField, action: Action): Value {
-    if (field.kind === 'reference') return this.#reference(action.random)
-    return field.normalise(encode(field, freshValue(field, action.id, action.random)))
+  #newValue(object: AppObject, field: AppField, action: Action): Value {
+    return field.refersTo === undefined ? object.entered(field, action) : this.#reference(object, field, action.random)
   }
 
-  #reference(random: Rng): Value {
-    const customers = this.#node.app.live(CUSTOMER)
-    return customers.length === 0 || random.chance(0.1) ? null : random.pick(customers).nativeId
+  #reference(object: AppObject, field: AppField, random: Rng): Value {
+    const { refersTo, nullable } = field
+    const live = this.#node.app.live(refersTo as EntityName)
+    if (live.length === 0 || (nullable && random.chance(0.1))) return null
+    return object.pointing(field, random.pick(live).nativeId)
+  }
+
+  /** A record that must refer to another cannot be made before there is one. */
+  #lacksReferred(object: AppObject): boolean {
+    const fields = [...object.fields, ...object.parts.flatMap((part) => part.fields)]
+    return fields.some(
+      ({ refersTo, nullable }) => refersTo !== undefined && !nullable && this.#node.app.live(refersTo).length === 0,
+    )
   }
 
   #isReferredTo(record: AppRecord): boolean {
-    return record.object.spec.name === CUSTOMER && this.#node.app.profile.objects.size > 1
+    return this.#world.history.referred.has(record.object.spec.name)
   }
 
   #remember(record: AppRecord): void {
     for (const field of record.object.fields) {
-      if (field.kind === 'code' || field.kind === 'reference') continue
+      if (!field.isEdited || field.kind === 'reference') continue
       const key = record.nativeId + ' ' + field.name
       const list = this.#earlier.get(key) ?? []
       const value = record.cells[field.name] as Value
@@ -206,10 +230,10 @@ export class Users {
 
   /** A value that this record had before (A-B-A). */
   #earlierValue(action: Action, record: AppRecord): Cells {
-    const fields = record.object.fields.filter((field) => field.kind !== 'code' && field.kind !== 'reference')
-    const field = fields[action.field % fields.length] as AppField
-    const list = this.#earlier.get(record.nativeId + ' ' + field.name)
-    return list === undefined ? {} : { [field.name]: action.random.pick(list) }
+    const fields = record.object.fields.filter((field) => field.isEdited && field.kind !== 'reference')
+    const field = fields[action.field % fields.length]
+    const list = field && this.#earlier.get(record.nativeId + ' ' + field.name)
+    return field === undefined || list === undefined ? {} : { [field.name]: action.random.pick(list) }
   }
 }
 

@@ -24,6 +24,8 @@ interface WorkloadChoices {
   readonly specs: readonly EntitySpec[]
   readonly apps: number
   readonly isOn: (aspect: Aspect, probability: number) => boolean
+  /** How many things there are at the least and at the most. */
+  readonly records: readonly [number, number]
 }
 
 type Draft = Omit<Action, 'id' | 'random'>
@@ -35,7 +37,7 @@ const ACTIONS_MAX = 66
 /** About 45 actions: records made in one application or in all at once, then bursts of edits, some by several users on the same field. */
 export function drawActions(random: Rng, choices: WorkloadChoices): Action[] {
   const drafts: Draft[] = []
-  const records = random.int(1, 6)
+  const records = random.int(...choices.records)
   const count = random.int(ACTIONS_MIN, ACTIONS_MAX)
   const weights = drawWeights(random.fork('weights'), choices)
   for (let record = 1; record <= records; record++)

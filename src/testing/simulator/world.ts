@@ -15,6 +15,8 @@ export class World {
   underWay = 0
   /** Records as the hub's store has them: what has been committed, and nothing else. */
   readonly stored = new Map<CanonicalKey, RecordState>()
+  /** Which thing in the world a record of an application is, by application, entity and native id. */
+  readonly things = new Map<string, number>()
   /** Set when everything has come to rest: from then on the hub has no reason to write. */
   isQuiet = false
   readsAfterQuiet = 0
@@ -42,7 +44,19 @@ export class World {
     this.violation ??= { checker, message }
   }
 
+  /** The thing that a canonical record stands for, by the records of applications that the hub has joined under its key. */
+  thingOfKey(key: CanonicalKey): number | undefined {
+    const state = this.stored.get(key)
+    for (const { app, nativeId } of Object.values(state?.lanes ?? {})) {
+      const thing = this.things.get(`${app} ${state?.entity} ${nativeId}`)
+      if (thing !== undefined) return thing
+    }
+    return undefined
+  }
+
   committed(version: AppVersion): void {
+    if (version.kind === 'create')
+      this.things.set(`${version.app} ${version.entity} ${version.nativeId}`, version.record)
     this.history.versions.push(version)
     this.trace.mix(version.app + version.kind + version.nativeId, version.atMs)
     if (this.trace.isOn) this.trace.say(version.atMs, version.app, describe(version))

@@ -8,18 +8,19 @@ import {
   type OpId,
   type Token,
 } from '../../../model/ids.ts'
-import type { Fields, NativeData, NativeRecord, Path, Value } from '../../../model/value.ts'
+import { type NativeData, type NativeRecord, type Path, type Value, valuesEqual } from '../../../model/value.ts'
 import type { WriteOp } from '../../../ports/app.ts'
-import { recordOfCode } from '../fields.ts'
 import type { AppVersion, HubWrite, UserWrite } from '../history.ts'
 import type { World } from '../world.ts'
-import { type AppObject, type Cells, decode } from './mapping.ts'
+import type { AppObject, Cells } from './mapping.ts'
 import type { AppProfile } from './profile.ts'
 
 /** A record as it stands in an application now. */
 export interface AppRecord {
   readonly object: AppObject
   readonly nativeId: NativeId
+  /** Which thing in the world it is: the same in all applications. */
+  readonly thing: number
   cells: Cells
   revision: number
   token: Token | undefined
@@ -62,8 +63,8 @@ export class SimApp {
   }
 
   /** A copy of another record takes its correlation id along, as it does every field. */
-  userCreates(object: AppObject, cells: Cells, user: UserWrite, copyOf?: AppRecord): AppRecord {
-    return this.#create(object, cells, copyOf?.correlationId, user, null)
+  userCreates(object: AppObject, cells: Cells, thing: number, user: UserWrite, copyOf?: AppRecord): AppRecord {
+    return this.#create(object, cells, thing, copyOf?.correlationId, user, null)
   }
 
   /** Saves new values over what the record holds now. Saving it as it was makes a version or nothing, as the application has it. */
@@ -140,19 +141,21 @@ export class SimApp {
 
   #applyCreate(op: WriteOp, sent: Sent): Outcome {
     const object = this.profile.objectsById.get(op.object) as AppObject
-    const { cells } = object.fromWire(op.patch)
-    if (this.profile.isStrict && isRefused(op.patch)) return invalid(op)
-    if (this.profile.isCodeUnique && this.live(object.spec.name).some((record) => record.cells.code === cells.code)) {
+    const cells = object.made(op.patch)
+    const thing = object.thingOf(cells) ?? this.#world.thingOfKey(op.correlationId) ?? -1
+    const refusal = this.#refusal(object, op.patch)
+    if (refusal !== undefined) return invalid(op, refusal)
+    if (this.profile.isCodeUnique && this.live(object.spec.name).some((record) => record.thing === thing)) {
       return {
         op: op.op,
         result: 'refused',
         handling: 'park',
         code: 'target.duplicate',
-        message: `409: ${cells.code} is taken`,
+        message: `409: K${thing} is taken`,
       }
     }
     const correlationId = this.profile.capabilities.create === 'K0' ? undefined : op.correlationId
-    return this.#applied(op, this.#create(object, cells, correlationId, null, this.#hubWrite(op, object, sent)))
+    return this.#applied(op, this.#create(object, cells, thing, correlationId, null, this.#hubWrite(op, object, sent)))
   }
 
   #applyChange(op: WriteOp, sent: Sent): Outcome {
@@ -163,8 +166,9 @@ export class SimApp {
       this.#commit(record, 'delete', record.cells, null, this.#hubWrite(op, record.object, sent))
       return { op: op.op, result: 'applied' }
     }
-    if (this.profile.isStrict && isRefused(op.patch)) return invalid(op)
-    const next = mergeWrite(record, op.patch)
+    const refusal = this.#refusal(record.object, op.patch)
+    if (refusal !== undefined) return invalid(op, refusal)
+    const next = record.object.written(record.cells, op.patch)
     this.#commit(record, 'update', next, null, this.#hubWrite(op, record.object, sent), op.resend)
     return this.#applied(op, record)
   }
@@ -173,7 +177,13 @@ export class SimApp {
     const { condition, conditionOn } = this.profile.capabilities
     if (condition === 'C0') return true
     if (conditionOn === 'patch') return holds(record, op.baseValues)
+    if (conditionOn === 'values' && op.baseToken === null) return holds(record, { ...op.full, ...op.baseValues })
     return op.baseToken === null || op.baseToken === record.token
+  }
+
+  #refusal(object: AppObject, patch: NativeRecord): string | undefined {
+    if (this.profile.isStrict && JSON.stringify(patch).includes(REFUSED_TEXT)) return `no ${REFUSED_TEXT} here`
+    return object.refusal(patch)
   }
 
   #applied(op: WriteOp, record: AppRecord): Outcome {
@@ -188,22 +198,22 @@ export class SimApp {
   }
 
   #hubWrite(op: WriteOp, object: AppObject, sent: Sent): HubWrite {
-    return { op: op.op, key: op.correlationId, ...sent, written: canonicalPatch(object, op.patch) }
+    return { op: op.op, key: op.correlationId, ...sent, written: object.canonicalPatch(op.patch) }
   }
 
   #create(
     object: AppObject,
-    given: Cells,
+    cells: Cells,
+    thing: number,
     correlationId: string | undefined,
     user: UserWrite | null,
     hub: HubWrite | null,
   ): AppRecord {
     const nativeId = asNativeId(this.profile.nativeId(this.records.size + 1))
-    const cells: Record<Path, Value> = { ...given }
-    for (const field of object.fields) if (!(field.name in cells)) cells[field.name] = null
     const record: AppRecord = {
       object,
       nativeId,
+      thing,
       cells,
       revision: 0,
       token: undefined,
@@ -254,7 +264,7 @@ export class SimApp {
       object: object.object,
       entity: object.spec.name,
       nativeId,
-      record: recordOfCode(cells.code) ?? -1,
+      record: record.thing,
       kind,
       cells,
       changed,
@@ -265,8 +275,7 @@ export class SimApp {
 
   #noteNoop(record: AppRecord, hub: HubWrite, resend: boolean): void {
     const atMs = this.#world.clock.monotonicMs()
-    const thing = recordOfCode(record.cells.code) ?? -1
-    this.#world.history.noopWrites.push({ app: this.profile.app, record: thing, op: hub.op, atMs, resend })
+    this.#world.history.noopWrites.push({ app: this.profile.app, record: record.thing, op: hub.op, atMs, resend })
   }
 
   #nextToken(record: AppRecord): Token | undefined {
@@ -287,24 +296,13 @@ export class SimApp {
 
 /** What a strict application refuses: one of the spellings that users of other applications have. */
 export const REFUSED_TEXT = 'Mixed Case'
-const isRefused = (patch: NativeRecord): boolean => JSON.stringify(patch).includes(REFUSED_TEXT)
-const invalid = (op: WriteOp): Outcome => ({
+const invalid = (op: WriteOp, reason: string): Outcome => ({
   op: op.op,
   result: 'refused',
   handling: 'park',
   code: 'target.rejected',
-  message: `422: no ${REFUSED_TEXT} here`,
+  message: `422: ${reason}`,
 })
-
-/** The record's cells after a write that names some fields; a written container replaces all elements. */
-function mergeWrite(record: AppRecord, patch: NativeRecord): Cells {
-  const { cells, replacesPart } = record.object.fromWire(patch)
-  if (!replacesPart) return { ...record.cells, ...cells }
-  const next: Record<Path, Value> = {}
-  const prefix = record.object.part?.name + '['
-  for (const path in record.cells) if (!path.startsWith(prefix)) next[path] = record.cells[path] as Value
-  return { ...next, ...cells }
-}
 
 /** Whether a record holds exactly these values; a part that is named must be so as a whole. */
 function holds(record: AppRecord, values: NativeRecord): boolean {
@@ -318,7 +316,7 @@ function holdsData(wanted: NativeData | undefined, found: NativeData | undefined
     if (!Array.isArray(found) || wanted.length !== found.length) return false
     return wanted.every((element, i) => holdsData(element, found[i]))
   }
-  if (typeof wanted !== 'object' || wanted === null) return wanted === found
+  if (typeof wanted !== 'object' || wanted === null) return valuesEqual(wanted, found as Value)
   const inner = found as NativeRecord
   return Object.entries(wanted).every(([name, value]) => holdsData(value, inner[name]))
 }
@@ -326,34 +324,10 @@ function holdsData(wanted: NativeData | undefined, found: NativeData | undefined
 function changedPaths(before: Cells, after: Cells): Path[] {
   if (before === after) return []
   const changed: Path[] = []
-  for (const path in after) if (after[path] !== before[path]) changed.push(path)
+  for (const path in after)
+    if (after[path] !== before[path] && !valuesEqual(after[path], before[path])) changed.push(path)
   for (const path in before) if (!(path in after)) changed.push(path)
   return changed
-}
-
-/** What a patch says in canonical values, not yet normalised by the application. */
-function canonicalPatch(object: AppObject, patch: NativeRecord): Fields {
-  const written: Record<Path, Value> = {}
-  for (const field of object.fields) {
-    const [outer, inner] = field.steps
-    const data = patch[outer as string]
-    const value = inner === undefined ? data : (data as NativeRecord | undefined)?.[inner]
-    if (value !== undefined) written[field.name] = decode(field, value as Value)
-  }
-  const elements =
-    object.part === null ? undefined : (patch[object.part.container] as readonly NativeRecord[] | undefined)
-  for (const element of elements ?? []) readElement(object, element, written)
-  return written
-}
-
-function readElement(object: AppObject, element: NativeRecord, written: Record<Path, Value>): void {
-  const part = object.part as NonNullable<AppObject['part']>
-  const path = `${part.name}[${element[part.key] as number}]`
-  written[path] = true
-  for (const field of part.fields) {
-    const value = element[field.native]
-    if (value !== undefined) written[`${path}.${field.name}`] = decode(field, value as Value)
-  }
 }
 
 function contentTag(cells: Cells): string {

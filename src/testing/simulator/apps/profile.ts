@@ -1,5 +1,6 @@
 import type { Capabilities } from '../../../model/capabilities.ts'
 import type { AppId, EntityName, ObjectId } from '../../../model/ids.ts'
+import type { OwnApp } from '../own/world.ts'
 import type { Rng } from '../rng.ts'
 import type { AppObject } from './mapping.ts'
 
@@ -28,9 +29,10 @@ export const FENCE_MS = 7000
 export interface AppProfile {
   readonly app: AppId
   readonly index: number
-  readonly flavour: Flavour
+  /** Its flavour, or the letters of a config's application. */
+  readonly flavour: string
   readonly capabilities: Capabilities
-  readonly notify: 'webhook' | 'log' | 'poll'
+  readonly notify: 'webhook' | 'log' | 'poll' | 'none'
   /** revision: counted per record. log: a position in the application's log. etag: opaque. content: an etag that equal content shares. */
   readonly tokens: 'revision' | 'log' | 'etag' | 'content' | 'none'
   /** How a thin or polled feed tells of a deletion. */
@@ -139,6 +141,38 @@ export function drawProfile(
     pageSize: random.pick([1, 3, 50]),
     clockAheadMs: random.chance(0.3) ? null : choices.clockSkew ? random.int(-2000, 2000) : 0,
     nativeId: NATIVE_IDS[index % NATIVE_IDS.length] as (n: number) => string,
+    objects: new Map(objects.map((object) => [object.spec.name, object])),
+    objectsById: new Map(objects.map((object) => [object.object, object])),
+  }
+}
+
+/** An application of a config: what it offers is given, its habits are drawn. Its ids are digits, as they may be kept as numbers. */
+export function ownProfile(own: OwnApp, index: number, clockSkew: boolean, random: Rng): AppProfile {
+  const { app, capabilities, objects } = own
+  const notify =
+    capabilities.feed === 'F3' ? 'log' : capabilities.feed === 'F1' ? 'poll' : own.isTold ? 'webhook' : 'none'
+  return {
+    app,
+    index,
+    flavour: own.letters,
+    capabilities,
+    notify,
+    tokens:
+      capabilities.token === 'T0'
+        ? 'none'
+        : capabilities.token === 'T1'
+          ? 'etag'
+          : notify === 'log'
+            ? 'log'
+            : 'revision',
+    deleteNotice: random.chance(0.5) ? 'deleted' : 'hint',
+    noopSave: random.chance(0.5) ? 'version' : 'silent',
+    isCodeUnique: random.chance(0.5) && objects.every(({ isMatched }) => isMatched),
+    isStrict: false,
+    pollEveryMs: random.pick([50, 200, 1000, 3000]),
+    pageSize: random.pick([1, 3, 50]),
+    clockAheadMs: random.chance(0.3) ? null : clockSkew ? random.int(-2000, 2000) : 0,
+    nativeId: (n) => String((index + 1) * 100_000 + n * 7),
     objects: new Map(objects.map((object) => [object.spec.name, object])),
     objectsById: new Map(objects.map((object) => [object.object, object])),
   }

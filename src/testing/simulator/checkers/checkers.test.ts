@@ -363,7 +363,7 @@ describe('V11', () => {
   const judged = (...versions: AppVersion[]): string | null =>
     checkReferences({
       history: { versions },
-      object: () => ({ fieldAt: () => ({ kind: 'reference' }) }),
+      object: () => ({ fieldAt: () => ({ refersTo: CUSTOMER }) }),
     } as unknown as Oracle)
   it('sees a write that points at a record that was never there', () => {
     expect(judged(order(1, 'c-1'), customer(2, 'create', true))).toContain('no such record')

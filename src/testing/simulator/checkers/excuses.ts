@@ -23,11 +23,12 @@ export class Excuses {
     this.#oracle = oracle
     this.#end = end
     for (const entry of end.held) if (isForPeople(entry)) this.#natives.add(`${entry.app} ${entry.nativeId}`)
-    for (const lane of end.openLanes) if (this.#isRefused(lane) || this.#isTaken(lane)) this.#stuck(lane)
+    for (const lane of end.openLanes)
+      if (this.#isRefused(lane) || this.#isTaken(lane) || this.#isLost(lane)) this.#stuck(lane)
     for (let before = -1; before !== this.#size; ) {
       before = this.#size
       for (const entry of end.held) if (this.#waitsForStuck(entry)) this.#natives.add(`${entry.app} ${entry.nativeId}`)
-      for (const lane of end.openLanes) if (this.#refersToStuck(lane)) this.#stuck(lane)
+      for (const lane of end.openLanes) if (this.#refersToStuck(lane) || this.#lacksStuck(lane)) this.#stuck(lane)
     }
   }
 
@@ -69,6 +70,26 @@ export class Excuses {
     return Object.values(head).some(({ value }) => typeof value === 'string' && value.includes(REFUSED_TEXT))
   }
 
+  /** A create of unknown outcome, where nothing can tell whether it was done: shown to a person, as docs/protocol.md section 6 says. */
+  #isLost(lane: OpenLane): boolean {
+    return lane.code === 'target.create-unknown' && this.#oracle.history.apps.get(lane.app)?.tellsCreates === false
+  }
+
+  /** It lacks a value that another application told of its record, in what waits for a person there. */
+  #lacksStuck({ key, code }: OpenLane): boolean {
+    if (code !== 'incomplete') return false
+    const lanes = Object.values(this.#state(key)?.lanes ?? {})
+    return lanes.some(({ app, nativeId }) => this.#natives.has(`${app} ${nativeId}`))
+  }
+
+  #hasLost({ app, object }: HeldEntry): boolean {
+    return this.#end.openLanes.some((lane) => lane.app === app && this.#isLost(lane) && this.#objectOf(lane) === object)
+  }
+
+  #objectOf({ app, entity }: OpenLane): string | undefined {
+    return this.#oracle.history.apps.get(app)?.objects.get(entity)?.object
+  }
+
   /** An application that allows each code once refused a record because it still had an older one of that code, which went only later. */
   #isTaken(lane: OpenLane): boolean {
     if (lane.code !== 'target.duplicate') return false
@@ -80,6 +101,8 @@ export class Excuses {
 
   /** It refers to a record that is stuck, or stands behind an entry of its own record that does. */
   #waitsForStuck(entry: HeldEntry): boolean {
+    // Where nothing tells what became of a create, whatever appears there may be what it made, until a person has looked.
+    if (entry.waitsOn === 'creates') return this.#hasLost(entry)
     if (entry.waitsOn !== 'reference') return false
     return entry.waitsFor.some((name) => this.#natives.has(`${entry.app} ${name.slice(name.indexOf(':') + 1)}`))
   }

@@ -72,7 +72,8 @@ function checkIntent(node: AppNode, world: World, op: WriteOp): void {
       `${op.op} left for ${app}, but the store holds ${intent?.op ?? 'no intent'} for that lane`,
     )
   }
-  const isByToken = capabilities.condition === 'C2' && capabilities.conditionOn !== 'patch'
+  const isByToken =
+    capabilities.condition === 'C2' && capabilities.conditionOn !== 'patch' && capabilities.token !== 'T0'
   if (isByToken && op.kind !== 'create' && op.baseToken === null) {
     world.fail(
       'conditional-write',

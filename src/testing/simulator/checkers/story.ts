@@ -1,7 +1,7 @@
 import { asAppId, asCanonicalKey, asNativeId, asOpId, type CanonicalKey } from '../../../model/ids.ts'
 import type { Conflict, HeldEntry, Link, RecordState } from '../../../model/record.ts'
 import type { Fields, Path, Value } from '../../../model/value.ts'
-import { type AppField, AppObject, type Cells } from '../apps/mapping.ts'
+import { type Cells, type DrawnField, DrawnObject } from '../apps/mapping.ts'
 import { CUSTOMER, codeText, customerSpec } from '../fields.ts'
 import type { AppVersion, History, HubEnd } from '../history.ts'
 
@@ -31,11 +31,14 @@ export class Story {
             contentTokens: false,
             lookMs: 0,
             strict: false,
+            tellsCreates: true,
             objects: new Map([[CUSTOMER, object]]),
           },
         ]),
       ),
       deletes: more.deletes ?? 'default',
+      referred: new Set(),
+      refers: new Set(),
       versions: [],
       noopWrites: [],
       reads: [],
@@ -190,18 +193,20 @@ export class Story {
 }
 
 /** An application that keeps everything as it is. */
-function plainObject(): AppObject {
+function plainObject(): DrawnObject {
   const spec = customerSpec(false)
   const fields = spec.fields.map(
-    (field): AppField => ({
+    (field): DrawnField => ({
       ...field,
+      isEdited: field.kind !== 'code',
+      isEntered: true,
       native: field.name,
       steps: [field.name],
       codec: 'same',
       normalise: (value) => value,
     }),
   )
-  return new AppObject(spec, fields, null)
+  return new DrawnObject(spec, fields, [])
 }
 
 function stateOf(head: Fields | null, links: readonly Link[]): RecordState {

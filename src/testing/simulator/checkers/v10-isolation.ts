@@ -1,4 +1,3 @@
-import { CUSTOMER } from '../fields.ts'
 import type { History, HubEnd } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 import { Excuses } from './excuses.ts'
@@ -28,18 +27,18 @@ const PROMPT_MS = 8000
 function checkPromptness(history: History): string | null {
   if (!history.calm) return null
   const lastEdits = new Map<number, number>()
-  let lastCustomerMs = history.startMs
+  let lastReferredMs = history.startMs
   for (const { user, record, entity, atMs } of history.versions) {
     if (user === null) continue
     lastEdits.set(record, atMs)
-    if (entity === CUSTOMER) lastCustomerMs = Math.max(lastCustomerMs, atMs)
+    if (history.referred.has(entity)) lastReferredMs = Math.max(lastReferredMs, atMs)
   }
   for (const version of history.versions) {
     if (version.hub === null || version.app === history.sluggish) continue
     // A record that refers to another may have to wait for it.
     const sinceMs = Math.max(
       lastEdits.get(version.record) ?? 0,
-      version.entity === CUSTOMER ? history.startMs : lastCustomerMs,
+      history.refers.has(version.entity) ? lastReferredMs : history.startMs,
     )
     if (version.atMs > sinceMs + PROMPT_MS + looksMs(history, version.seq))
       return `${version.hub.op} reached ${version.app} ${version.nativeId} (K${version.record}) ${version.atMs - sinceMs} ms after the last edit that it can have waited for, although nothing went wrong`
@@ -58,15 +57,15 @@ function looksMs({ apps, versions }: History, untilSeq: number): number {
 function checkArrivals(history: History, end: HubEnd): string | null {
   if (!history.calm || history.polled || end.held.length + end.openLanes.length > 0) return null
   const deleted = new Set(history.versions.filter(({ kind }) => kind === 'delete').map(({ record }) => record))
-  const customersAtMs = history.versions
-    .filter(({ kind, user, entity }) => kind === 'create' && user !== null && entity === CUSTOMER)
+  const referredAtMs = history.versions
+    .filter(({ kind, user, entity }) => kind === 'create' && user !== null && history.referred.has(entity))
     .map(({ atMs }) => atMs)
   const entered = new Map<number, number>()
   for (const { kind, user, record, entity, atMs } of history.versions) {
     if (kind !== 'create' || user === null || entered.has(record) || deleted.has(record)) continue
     const sinceMs = Math.max(history.startMs, atMs)
-    // It may have been changed to refer to a customer that was entered while it was on its way.
-    const referred = entity === CUSTOMER ? [] : customersAtMs.filter((one) => one <= sinceMs + PROMPT_MS)
+    // It may have been changed to refer to a record that was entered while it was on its way.
+    const referred = !history.refers.has(entity) ? [] : referredAtMs.filter((one) => one <= sinceMs + PROMPT_MS)
     entered.set(record, Math.max(sinceMs, ...referred))
   }
   for (const { kind, hub, record, app, nativeId, atMs } of history.versions) {

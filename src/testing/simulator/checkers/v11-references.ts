@@ -1,4 +1,3 @@
-import { CUSTOMER } from '../fields.ts'
 import type { AppVersion } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 
@@ -21,9 +20,10 @@ export function checkReferences(oracle: Oracle): string | null {
 function checkVersion(oracle: Oracle, version: AppVersion, known: ReadonlyMap<string, AppVersion>): string | null {
   for (const path of version.changed) {
     const value = version.cells[path]
-    if (value == null || oracle.object(version).fieldAt(path)?.kind !== 'reference') continue
+    const refersTo = oracle.object(version).fieldAt(path)?.refersTo
+    if (value == null || refersTo === undefined) continue
     const place = `${version.hub?.op} wrote ${path} = ${JSON.stringify(value)} into ${version.app} ${version.nativeId} at ${version.atMs} ms`
-    const referred = known.get(`${version.app} ${CUSTOMER} ${value}`)
+    const referred = known.get(`${version.app} ${refersTo} ${value}`)
     if (referred === undefined) return `${place}, where there is no such record`
     const isGone = referred.kind === 'delete' && referred.hub !== null && referred.seq < (version.hub?.sentSeq ?? 0)
     if (isGone) return `${place}, which the hub had deleted there at ${referred.atMs} ms`

@@ -1,6 +1,6 @@
 import type { AppId, CanonicalKey } from '../../../model/ids.ts'
 import type { Lane, RecordState } from '../../../model/record.ts'
-import { type Path, splitPartPath, type Value, valuesEquivalent } from '../../../model/value.ts'
+import { type Path, splitPartPath, type Value } from '../../../model/value.ts'
 import { type AppObject, elementKeys } from '../apps/mapping.ts'
 import type { AppVersion, HistoryApp, HubEnd } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
@@ -43,6 +43,7 @@ function checkLane(
   if (end.held.some((entry) => entry.app === info.app && entry.nativeId === nativeId)) return null
   const live = nativeId === null ? undefined : oracle.live.get(`${info.app} ${object.object} ${nativeId}`)?.version
   if (state.deleted) return live === undefined ? null : `deleted, but ${info.app} still has ${nativeId}`
+  if (live === undefined && !object.isExpected(state.head)) return null
   if (live === undefined)
     return `${info.app} has no live record of it (native id ${nativeId}, exists ${lane?.exists ?? null})`
   return compareCells(end, state, info.app, object, live)
@@ -57,23 +58,21 @@ function compareCells(end: HubEnd, state: RecordState, app: AppId, object: AppOb
     if (inPart !== undefined && (inPart.field === '' || state.head[inPart.element]?.value !== true)) continue
     const field = object.fieldAt(path)
     if (field === undefined) continue
-    const expected = field.kind === 'reference' ? nativeOf(end, app, value) : object.rendition(path, value)
-    if (!isSame(expected, live.cells[path])) return differs(path, expected, live.cells[path])
+    const meant = field.kind === 'reference' ? nativeOf(end, app, value) : value
+    if (!object.isKept(path, meant, live.cells[path]))
+      return differs(path, object.rendition(path, meant), live.cells[path])
   }
-  if (object.part === null) return null
-  const wanted = elementKeys(
-    Object.fromEntries(Object.entries(state.head).map(([path, cell]) => [path, cell.value])),
-    object.part,
-  )
-  const found = elementKeys(live.cells, object.part)
-  return wanted.join() === found.join()
-    ? null
-    : `${app} (${live.nativeId}) has the ${object.part.name} ${found.join()}, the head has ${wanted.join()}`
+  for (const part of object.parts) {
+    const wanted = elementKeys(
+      Object.fromEntries(Object.entries(state.head).map(([path, cell]) => [path, cell.value])),
+      part,
+    )
+    const found = elementKeys(live.cells, part)
+    if (wanted.join() !== found.join())
+      return `${app} (${live.nativeId}) has the ${part.name} ${found.join()}, the head has ${wanted.join()}`
+  }
+  return null
 }
-
-/** Up to case and space: an edit that changes nothing else, made while our own value was not yet seen as the application keeps it, passes for that (docs/protocol.md hazard 6). */
-const isSame = (expected: Value | undefined, found: Value | undefined): boolean =>
-  expected === found || valuesEquivalent(expected, found)
 
 const nativeOf = (end: HubEnd, app: AppId, key: Value): Value =>
   key === null ? null : (end.states.find((state) => state.key === (key as CanonicalKey))?.lanes[app]?.nativeId ?? null)
@@ -85,7 +84,7 @@ function checkUnlinked(oracle: Oracle, end: HubEnd): string | null {
   )
   for (const entry of end.held) linked.add(`${entry.app} ${entry.object} ${entry.nativeId}`)
   for (const [place, { version }] of oracle.live) {
-    if (!linked.has(place))
+    if (!linked.has(place) && oracle.object(version).isAdopted)
       return `${version.app} has ${version.nativeId} (K${version.record}), which is neither linked nor held`
   }
   return null

@@ -109,7 +109,7 @@ function accountHeld(oracle: Oracle, accounted: Set<WriteNode>): void {
     const record = recordIn(entry)
     const object = oracle.history.apps.get(app)?.objects.get(entity)
     if (record === undefined || object === undefined) continue
-    const { cells } = object.fromWire(record)
+    const cells = object.written({}, record)
     for (const node of oracle.writes) {
       const { version, path, value } = node
       if (version.app === app && version.nativeId === nativeId && valuesEqual(cells[path], value))

@@ -1,3 +1,4 @@
+import { UNJUDGED } from '../fields.ts'
 import type { AppVersion } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 
@@ -20,8 +21,10 @@ export function checkHops(oracle: Oracle): string | null {
     return found
   }
   for (const version of history.versions) {
+    if (version.kind === 'update' && version.changed.every((path) => path.startsWith(UNJUDGED))) continue
     if (version.user === null) tally(version.record).hubWrites++
-    else tally(version.record).userEdits++
+    if (version.user === null && oracle.completed.has(version)) tally(version.record).userEdits++
+    if (version.user !== null) tally(version.record).userEdits++
   }
   for (const { key } of history.end?.conflicts ?? []) tally(oracle.recordOfKey.get(key) ?? -1).conflicts++
   const others = history.apps.size - 1
@@ -62,6 +65,7 @@ function checkRounds(oracle: Oracle): string | null {
 
 function roundOf(version: AppVersion, counts: Map<string, number>): string | null {
   for (const path of version.changed) {
+    if (path.startsWith(UNJUDGED)) continue
     const key = `${version.record} ${version.app} ${version.nativeId} ${path} ${JSON.stringify(version.cells[path])}`
     const count = (counts.get(key) ?? 0) + 1
     counts.set(key, count)

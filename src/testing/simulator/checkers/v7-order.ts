@@ -14,7 +14,8 @@ export function checkOrder(oracle: Oracle): string | null {
   const reached = new Map<string, number>()
   for (const version of oracle.history.versions) {
     if (version.hub === null || version.kind === 'delete') continue
-    const step = checkVersion(version, version.hub.key, heads, reached)
+    const isInexact = (path: Path): boolean => oracle.object(version).fieldAt(path)?.isInexact === true
+    const step = checkVersion(version, version.hub.key, isInexact, heads, reached)
     if (step !== null) return step
   }
   return null
@@ -23,13 +24,15 @@ export function checkOrder(oracle: Oracle): string | null {
 function checkVersion(
   version: AppVersion,
   key: CanonicalKey,
+  isInexact: (path: Path) => boolean,
   heads: ReadonlyMap<string, readonly HeadVersion[]>,
   reached: Map<string, number>,
 ): string | null {
   for (const path of version.changed) {
     const written = version.hub?.written[path]
     const values = heads.get(key + ' ' + path)
-    if (written === undefined || values === undefined) continue
+    // Several values of the head may stand behind one that an application keeps with a loss.
+    if (written === undefined || values === undefined || isInexact(path)) continue
     const at = lastIndex(values, written, version.seq)
     if (at < 0) continue
     const place = `${version.app} ${version.object} ${version.nativeId} ${path}`
