@@ -1,3 +1,4 @@
+import { Agent, request as httpRequest } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineHub } from '../config/define-hub.ts'
@@ -133,6 +134,41 @@ describe('request/reply', () => {
     )
     gates[1]?.()
     expect(await third).toBe('done')
+  })
+
+  test('one who is told to come back keeps the connection, though the body was not waited for', async () => {
+    using folder = temporaryFolder()
+    let end = (): void => {}
+    const full = flow('full', {
+      listen: post('/full'),
+      output: z.string(),
+      concurrency: 1,
+      queueMax: 0,
+      run: () => new Promise<string>((resolve) => (end = () => resolve('done'))),
+    })
+    await using hub = await hubOf([full], { dataDir: folder.path })
+    const first = send(`${hub.url}/full`, {})
+    await eventually(
+      async () => hub.flows.load().full,
+      (load) => load?.running === 1,
+    )
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ask = (): Promise<[number | undefined, boolean]> =>
+      new Promise((resolve, reject) => {
+        const request = httpRequest(
+          `${hub.url}/full`,
+          { method: 'POST', agent, headers: { 'content-type': 'application/json' } },
+          (reply) => {
+            reply.resume().once('end', () => resolve([reply.statusCode, request.reusedSocket]))
+          },
+        )
+        request.on('error', reject).end(JSON.stringify({ text: 'x'.repeat(20_000) }))
+      })
+    expect(await ask()).toEqual([503, false])
+    expect(await ask()).toEqual([503, true])
+    agent.destroy()
+    end()
+    await first
   })
 
   test('a door without a proof is for this machine only; one with a proof checks it', async () => {

@@ -267,7 +267,11 @@ class HttpListener implements Listener {
     const headers = request.headers as Readonly<Record<string, string>>
     const reply = handler === null ? problemReply(known, path) : handler.refusal(known, { path, headers })
     if (request.complete || isBodyless(request)) this.#send(response, reply)
-    else this.#sendEarly(request, response, reply)
+    else if (isShort(request)) {
+      // Cheaper for both sides than a new connection, and a crowd that is told to come back is when that counts.
+      request.resume()
+      this.#send(response, reply)
+    } else this.#sendEarly(request, response, reply)
   }
 
   /**
@@ -342,6 +346,14 @@ const STOPPING = new SyncError('intake.stopping', 'the hub is shutting down. Sen
 
 const isBodyless = (request: IncomingMessage): boolean =>
   request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined
+
+/** A body that is read and thrown away rather than the connection closed. */
+const SHORT_BODY_BYTES = 65_536
+
+const isShort = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined &&
+  Number(headers['content-length']) <= SHORT_BODY_BYTES &&
+  headers.expect === undefined
 
 const headersOf = (response: ServerResponse): Record<string, string> =>
   Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]))
