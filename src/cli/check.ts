@@ -1,5 +1,6 @@
 import { checkMappings, type LawFinding, type MappingReport } from '../check/mappings.ts'
 import type { HubDefinition } from '../config/define-hub.ts'
+import { readProfile } from '../server/certifying.ts'
 import { type ObjectPromises, promisesOf } from '../server/promises.ts'
 import { loadConfig } from './config-file.ts'
 import { EXIT } from './exit-codes.ts'
@@ -17,11 +18,25 @@ export async function check(context: CommandContext, own: CheckOptions): Promise
   const { options, terminal } = context
   const definition = await loadConfig(options.config)
   const mappings = checkMappings(definition, own)
-  const guarantees = promisesOf(definition)
+  const guarantees = promisesOf(definition).map((one) => ({ ...one, certified: certifiedOf(options.data, one) }))
   terminal.result({ mappings, guarantees }, () =>
     [...mappingLines(mappings, terminal), '', ...guaranteeLines(definition, guarantees, terminal)].join('\n'),
   )
   return mappings.findings.length === 0 ? EXIT.ok : EXIT.broken
+}
+
+interface Guarantee extends ObjectPromises {
+  readonly certified: string
+}
+
+/** What `latchwork certify` last found of an object, as far as it is about what is declared now. */
+function certifiedOf(data: string, { app, object, letters }: ObjectPromises): string {
+  const profile = readProfile(data, app)
+  const found = profile?.objects.find((one) => one.object === object)
+  if (profile === null || found === undefined) return 'no'
+  if (found.letters !== letters) return 'no: declared anew since'
+  const failed = found.probes.filter(({ result }) => result === 'fails').length
+  return failed === 0 ? new Date(profile.atMs).toISOString().slice(0, 10) : `${failed} failed`
 }
 
 function mappingLines({ entities, findings, notes, seed }: MappingReport, terminal: Terminal): string[] {
@@ -60,15 +75,11 @@ const findingLines = ({ code, message, next }: LawFinding, terminal: Terminal): 
 ]
 
 /** What is promised for each object, and of what is not, the reason and what would earn it: each reason once. */
-function guaranteeLines(
-  definition: HubDefinition,
-  guarantees: readonly ObjectPromises[],
-  terminal: Terminal,
-): string[] {
+function guaranteeLines(definition: HubDefinition, guarantees: readonly Guarantee[], terminal: Terminal): string[] {
   const lines = [terminal.style('bold', 'Guarantees')]
   if (guarantees.length === 0) return [...lines, '  no application is synced']
   lines.push(
-    table<ObjectPromises>(
+    table<Guarantee>(
       [
         { title: '  application', text: (one) => `  ${one.app}` },
         { title: 'object', text: (one) => one.object },
@@ -82,6 +93,7 @@ function guaranteeLines(
               ? terminal.style('green', 'V1 to V12')
               : terminal.style('yellow', `not ${notPromised.map(({ promise }) => promise.split(' ')[0]).join(', ')}`),
         },
+        { title: 'certified', text: ({ certified }) => certified },
       ],
       guarantees,
       (text) => terminal.style('dim', text),

@@ -22,7 +22,7 @@ export const EXIT = {
 export const EXIT_HELP = `
 Exit status: 0 done; 1 failed, the message begins with a code; 2 unknown command, option or argument;
 3 no hub runs, or it cannot be reached; 4 the config cannot be used; 5 another hub runs on the data folder;
-6 verify found applications that are not equal; 7 check or simulate found what does not hold.`
+6 verify found applications that are not equal; 7 check, simulate or certify found what does not hold.`
 
 export function exitCodeOf({ code }: SyncError): number {
   if (code === 'query.invalid') return EXIT.usage
