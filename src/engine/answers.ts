@@ -11,10 +11,10 @@ import { takeRead } from './evidence.ts'
 import { jitterOf } from './keys.ts'
 import { observeBy, takePass } from './log-fed.ts'
 import type { Observing } from './observing.ts'
-import { type Prepared, prepareFor } from './prepared.ts'
+import { type Prepared, prepareFor, refOf } from './prepared.ts'
 import type { At, RecordWork } from './record-work.ts'
 import { Samples } from './stats.ts'
-import { at, laneReason, readReason, type Turn } from './turn.ts'
+import { at, isBusy, laneReason, readReason, type Turn } from './turn.ts'
 import { undelete } from './undelete.ts'
 
 export type OutcomeInput = Extract<Input, { type: 'outcome' }>
@@ -126,6 +126,10 @@ export class Answers {
     const work = this.#turn.batch.work(key)
     const binding = work?.entity.bindings.get(input.read.app)
     if (work === undefined || binding === undefined) return
+    // What the log has told of it waits for a write that is under way: until then it is not known what it has shown, and it is asked again.
+    const { nativeId } = work.lane(binding)
+    const isHeard = nativeId === null || this.#turn.engine.waiting.first(refOf(binding, nativeId)) === undefined
+    if (!isHeard && isBusy(work.lane(binding), binding)) return
     const begunAfter = this.#turn.live.has(entry.seq) ? input.begunAfter : BEFORE_RESTART
     const reading = work.lane(binding).reading
     const isFenced = reading !== null && this.#turn.engine.due.awaits(laneReason(key, binding.app), reading.notBeforeMs)

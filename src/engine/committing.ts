@@ -283,7 +283,11 @@ export class Committing {
     else if (dispatcher.isInFlight(pass)) return
     else if (this.#turn.due.has(name)) dispatcher.pass(pass, lane, record.key)
     // Whatever a wall clock that was set back says, it is not waited for longer than this.
-    else this.#turn.engine.schedule(name, Math.min(oldest.atMs, this.#turn.nowMs) + OVERLAY_WAIT_MS)
+    else {
+      const { nowMs } = this.#turn
+      const askMs = Math.min(oldest.atMs, nowMs) + OVERLAY_WAIT_MS
+      this.#turn.engine.schedule(name, askMs > nowMs ? askMs : nowMs + OVERLAY_AGAIN_MS)
+    }
   }
 
   #readUnlinked(): void {
@@ -300,6 +304,9 @@ export class Committing {
 
 /** How long a write of ours may lie over what an application's log has shown before the log is asked to be read to its end: longer than an ordinary log lags, so that hardly any write costs this. */
 const OVERLAY_WAIT_MS = 5_000
+
+/** And how long after that it is asked again, where that has not settled it. */
+const OVERLAY_AGAIN_MS = 500
 
 const passOf = (flight: string): string => 'pass:' + flight
 

@@ -87,6 +87,31 @@ describe('a log without marks', () => {
     ...{ patch: { 'lines[2]': false, ...held(1) }, root: asJournalPosition(5), hops: 0, seq: at.seq, atMs: 1 },
   }
 
+  test('shows at the position of a blind write what a user may have done who made it change nothing: not ours, and no answer to it', () => {
+    const record = recordOf({ head: headOf({ email: 'a', phone: 'elsewhere' }) })
+    const written = {
+      ...overlay,
+      ...{ token: asToken('4'), patch: { email: 'a' }, native: { n_email: 'a' } },
+    }
+    const lane = laneOf({
+      image: { n_email: 'x', n_phone: 'y' },
+      sent: { email: 'x', phone: 'y' },
+      overlays: [written],
+    })
+    const known = { ...record, lanes: { [crm]: lane } }
+    const work = new RecordWork(entityOf(), known, known, () => undefined)
+    const image = { n_email: 'a', n_phone: 'entered' }
+    observeLogged(
+      work,
+      binding,
+      { ...at, image, token: asToken('4'), sourceTimeMs: undefined, isRead: false },
+      references,
+    )
+    const told = [...work.conflicts.map((one) => one.loserValue), work.state.head.phone?.value]
+    expect(told).toContain('entered')
+    expect(told).toContain('elsewhere')
+  })
+
   test('does not end the doubt of a blind write by its values alone: a user may have entered the same, and ours may be to come', () => {
     const intent = intentOf({ state: 'unknown', patch: { email: 'a' }, native: { n_email: 'a' } })
     const lane = laneOf({ image: { n_email: 'x' }, sent: { email: 'x' }, intent, reading: readingFrom(60_000) })
@@ -100,6 +125,12 @@ describe('a log without marks', () => {
     }
     const work = shown('C0')
     expect(work.state.lanes[crm]).toMatchObject({ intent: { state: 'unknown' }, sent: { email: 'a' } })
+    // Shown once: who comes back to the same afterwards is somebody else.
+    const later = { ...at, atMs: at.atMs + 5, sourceTimeMs: undefined, isRead: false }
+    const log = bindingOf(crm, { capabilities: { ...classA, condition: 'C0', feed: 'F3', mark: 'M0' } })
+    observeLogged(work, log, { ...later, image: { n_email: 'b' }, token: asToken('5') }, references)
+    observeLogged(work, log, { ...later, image: { n_email: 'a' }, token: asToken('6') }, references)
+    expect(work.state.head.email).toMatchObject({ value: 'a', origin: { app: crm } })
     takePass(work, binding, asJournalPosition(25), at)
     expect(work.state.lanes[crm]).toMatchObject({ intent: null, sent: { email: 'a' } })
     expect(shown('C2').state.lanes[crm]?.intent).toBeNull()

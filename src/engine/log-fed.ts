@@ -52,11 +52,15 @@ export function observeLogged(
     return
   }
   const { write } = found
+  const { capabilities } = binding
   // A blind write in doubt, known by its values alone: a user may have entered the same, and ours may still be applied. It stays in doubt until its fence is over.
-  const isOpen = found.isOpen && (found.how === 'exact' || binding.capabilities.condition === 'C2')
+  const isOpen = found.isOpen && (found.how === 'exact' || capabilities.condition === 'C2')
+  const isShown = found.isOpen && !isOpen
   let own = isOpen
     ? taken(lane, lane.intent as Intent, lane.nativeId as NativeId, null, { nowMs: seen.atMs })
     : heard(lane)
+  // It is shown once: the next entry like it tells of somebody else.
+  if (isShown && own.intent !== null) own = { ...own, intent: { ...own.intent, patch: {}, native: {} } }
   const at = lane.overlays.indexOf(write)
   for (const passed of lane.overlays.slice(0, Math.max(0, at))) own = settleSilent(own, passed, binding)
   const overlays = at < 0 ? (isOpen ? [] : lane.overlays) : lane.overlays.slice(at + 1)
@@ -66,7 +70,8 @@ export function observeLogged(
     how: found.how,
     patch: write.patch,
     native: write.native,
-    origin: found.how === 'exact' ? write : null,
+    // The position that a blind write is answered with may be that of a user's edit which made it change nothing: without a mark, what else changed there is not sure to come from ours.
+    origin: found.how === 'exact' && (capabilities.mark === 'M2' || capabilities.condition === 'C2') ? write : null,
     headSeq: write.headSeq,
     whole: true,
   }
@@ -208,11 +213,10 @@ export function takePass(
     lane = { ...lane, reading: null }
     if (intent?.state === 'unknown') {
       const { patch, op } = intent
-      const isThere =
-        Object.keys(patch).length > 0 && Object.keys(patch).every((path) => valuesEqual(lane.sent[path], patch[path]))
-      const text = isThere
-        ? `the fence of ${op} is over; the log of ${lane.app} shows what it was to write`
-        : `${op} was not applied: the log of ${lane.app} does not show it`
+      const text =
+        intent.kind === 'update' && Object.keys(patch).length === 0
+          ? `the fence of ${op} is over; the log of ${lane.app} shows what it was to write`
+          : `${op} was not applied: the log of ${lane.app} does not show it`
       work.say(at, lane.app, 'resolved', text, { op })
       lane = { ...lane, intent: null }
     }

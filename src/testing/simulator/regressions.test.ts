@@ -52,6 +52,13 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   [600018, 'a blind write in doubt was known by values that a user had entered, and was then applied', ['B-']],
   [781181, 'an element that was put back came without the field that was set aside', ['B']],
   [782839, 'who took an element out had by chance what another came back to in it', ['B']],
+  [
+    810112,
+    'the position of a blind write that changed nothing was that of a user’s edit, which passed for its effect',
+    ['B-'],
+  ],
+  [810553, 'a user who entered again what a write in doubt had been shown to have written was not heard', ['B-']],
+  [810499, 'a write of ours was given up while what the log told of it waited for the next one', ['B-']],
   [450132, 'a change of a record that was deleted elsewhere went unlogged where it came back to the head', ['B']],
   [450034, 'a value of ours that had replaced one set aside was offered to the person who decides', ['B']],
   [450819, 'the next change by who had won a merge counted as made without knowing of it', ['B']],
