@@ -11,7 +11,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   './connectors/postgres': 'createPostgresConnector postgres postgresCapabilities',
   './connectors/mariadb': 'createMariadbConnector mariadb mariadbCapabilities polling',
   './connectors/sqlite': 'SQLITE_CAPABILITIES createSqliteConnector sqlite',
-  './connectors/amqp': 'createAmqpListener csv form header json multipart rabbitmq soap text xml',
+  './connectors/amqp': 'createAmqpConnector createAmqpListener csv form header json multipart rabbitmq soap text xml',
   './stores/sqlite':
     'SqliteJournal SqliteMessageLog SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',

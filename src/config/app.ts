@@ -1,3 +1,4 @@
+import type { AmqpAppOptions } from '../connectors/amqp/options.ts'
 import type { HttpAppOptions } from '../connectors/http/options.ts'
 import type { MariadbAppOptions } from '../connectors/mariadb/options.ts'
 import type { PostgresAppOptions } from '../connectors/postgres/options.ts'
@@ -12,6 +13,7 @@ export type AppDefinition =
   | { readonly kind: 'postgres'; readonly options: PostgresAppOptions }
   | { readonly kind: 'mariadb'; readonly options: MariadbAppOptions }
   | { readonly kind: 'sqlite'; readonly options: SqliteAppOptions }
+  | { readonly kind: 'amqp'; readonly options: AmqpAppOptions }
 
 /** Bounds of the hub. Each has a default that suits one process on a small machine. */
 export interface HubLimits {

@@ -26,6 +26,18 @@ export const BROKER_CODES = {
     manual:
       'A message was published and no queue takes it: the exchange has no binding for its routing key, or the queue of a reply is gone. Bind a queue, or correct the address.',
   },
+  'broker.no-reads': {
+    handling: 'retry',
+    status: 502,
+    manual:
+      'A record was to be read in an application that is reached by messages alone. Nobody can be asked there; what it holds is known from what it tells.',
+  },
+  'broker.read-only': {
+    handling: 'park',
+    status: 500,
+    manual:
+      "A record was to be written in an application that is only listened to: its messages are consumed, and nothing is published. It is mostly a deletion elsewhere. Give its binding `publish`, or `deletes: 'ignore'` where it was deleted.",
+  },
   'broker.redelivered': {
     handling: 'park',
     status: 500,

@@ -1,4 +1,5 @@
 import type { AppDefinition } from '../config/app.ts'
+import { createAmqpConnector } from '../connectors/amqp/index.ts'
 import { createHttpConnector } from '../connectors/http/index.ts'
 import { createMariadbConnector } from '../connectors/mariadb/index.ts'
 import { createPostgresConnector } from '../connectors/postgres/index.ts'
@@ -32,5 +33,7 @@ function connectorOf(definition: AppDefinition, deps: ConnectorDeps): Connector 
       return createMariadbConnector(definition.options, deps)
     case 'sqlite':
       return createSqliteConnector(definition.options, deps)
+    case 'amqp':
+      return createAmqpConnector(definition.options, deps)
   }
 }

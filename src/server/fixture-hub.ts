@@ -46,7 +46,7 @@ export function personHub(storeUrl?: string, schema = 'latchwork'): HubDefinitio
   return defineHub({ apps: { shop, store }, sync: [persons], ...kept })
 }
 
-/** Answers creates and updates as the store would; `refuse` makes it say no. */
+/** Answers creates, updates and deletes as the store would; `refuse` makes it say no. */
 export class FakeStore {
   refuse: { readonly status: number; readonly body: unknown } | null = null
   readonly records = new Map<string, Record<string, unknown>>()
@@ -78,6 +78,10 @@ export class FakeStore {
     if (request.method === 'GET') {
       const found = this.records.get(id)
       return found === undefined ? send(404, {}) : send(200, found)
+    }
+    if (request.method === 'DELETE') {
+      this.records.delete(id)
+      return send(200, {})
     }
     const record = { ...this.records.get(id), ...given, id, rev: ++this.#rev }
     this.records.set(id, record)

@@ -36,6 +36,8 @@ function resolved(definition: AppDefinition, plain: Resolve, secret: Resolve): A
       return { kind: 'mariadb', options: { ...definition.options, url: secret(definition.options.url) } }
     case 'sqlite':
       return { kind: 'sqlite', options: { ...definition.options, file: plain(definition.options.file) } }
+    case 'amqp':
+      return { kind: 'amqp', options: { ...definition.options, url: secret(definition.options.url) } }
   }
 }
 

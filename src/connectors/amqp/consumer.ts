@@ -4,7 +4,7 @@ import { type AmqpDeps, type AmqpLink, connectAmqp } from './connection.ts'
 import type { AmqpChannel, AmqpDelivery } from './driver.ts'
 import { amqpError } from './errors.ts'
 import type { AmqpQueue } from './options.ts'
-import { AmqpPublisher } from './publisher.ts'
+import { type AmqpOutgoing, AmqpPublisher } from './publisher.ts'
 
 /** Consumes one queue of a broker that speaks AMQP 0-9-1. */
 export const amqpConsumer = (
@@ -54,13 +54,31 @@ async function consume(
     else if (isOpen) take(messageOf(channel, delivery, () => isOpen))
   })
   let publisher: Promise<AmqpPublisher> | null = null
+  const publish = async (message: AmqpOutgoing): Promise<void> => {
+    publisher ??= AmqpPublisher.open(where, link, clock)
+    await (await publisher).publish(message)
+  }
   return {
     ended: link.ended,
     async reply({ address, body, contentType, headers, correlationId }) {
-      publisher ??= AmqpPublisher.open(where, link, clock)
       // A reply goes to the queue that is named, by the exchange that has no name.
       const to = { exchange: '', key: address, body, contentType, headers }
-      await (await publisher).publish(correlationId === undefined ? to : { ...to, correlationId })
+      await publish(correlationId === undefined ? to : { ...to, correlationId })
+    },
+    async park(message, reason) {
+      const parked = `${options.queue}.parked`
+      await channel.assertQueue(parked, { durable: true })
+      const { body, contentType = 'application/octet-stream', correlationId, id } = message
+      const headers = { ...message.headers, 'latchwork-code': reason.code, 'latchwork-reason': reason.message }
+      await publish({
+        exchange: '',
+        key: parked,
+        body,
+        contentType,
+        headers,
+        ...(id === undefined ? {} : { messageId: id }),
+        ...(correlationId === undefined ? {} : { correlationId }),
+      })
     },
     async pause() {
       if (isOpen) await channel.cancel(consumerTag)

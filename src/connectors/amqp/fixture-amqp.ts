@@ -65,6 +65,15 @@ export class Peer implements AsyncDisposable {
     return name
   }
 
+  /** A queue that somebody else makes, and that goes with this one's. */
+  own(queue: string): void {
+    this.#queues.push(queue)
+  }
+
+  ownExchange(exchange: string): void {
+    this.#exchanges.push(exchange)
+  }
+
   async exchange(type: 'topic' | 'fanout' | 'direct' = 'topic'): Promise<string> {
     const name = `latchwork-test-${randomUUID()}`
     this.#exchanges.push(name)

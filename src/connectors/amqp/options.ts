@@ -1,4 +1,5 @@
-import type { BrokerDoor } from '../broker/options.ts'
+import type { AppId } from '../../model/ids.ts'
+import type { BrokerDoor, BrokerFeed, BrokerObject, BrokerTopic } from '../broker/options.ts'
 
 /** Text, or the environment variable that holds it; text alone once the config is resolved. */
 export type ConfigText = string | { readonly env: string; readonly fallback?: string }
@@ -22,4 +23,28 @@ export interface AmqpBinding {
 /** A door of a flow: one queue. */
 export interface AmqpListenOptions extends BrokerDoor, AmqpQueue {
   readonly url: ConfigText
+}
+
+/** One kind of records that an application tells of by a queue, is told of by an exchange, or both. */
+export interface AmqpObject extends BrokerObject {
+  readonly consume: (AmqpQueue & BrokerFeed) | null
+  readonly publish: (BrokerTopic & AmqpExchange) | null
+}
+
+export interface AmqpExchange {
+  readonly exchange: string
+  /** The kind of exchange that the hub declares, durable; null: the exchange must be there. */
+  readonly exchangeType: AmqpBinding['type']
+  /** `{kind}` is created, updated or deleted, `{id}` the record's id. */
+  readonly key: string
+  /** A change that no queue takes is refused, instead of taken as published to nobody. */
+  readonly mandatory: boolean
+}
+
+/** An application that is reached by messages alone. */
+export interface AmqpAppOptions {
+  readonly app: AppId
+  readonly url: ConfigText
+  readonly bodyBytesMax: number
+  readonly objects: readonly AmqpObject[]
 }

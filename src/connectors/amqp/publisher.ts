@@ -10,13 +10,15 @@ const CONFIRM_MS = 30_000
 export interface AmqpOutgoing {
   readonly exchange: string
   readonly key: string
-  readonly body: string
+  readonly body: string | Uint8Array
   readonly contentType: string
   readonly headers: Readonly<Record<string, unknown>>
   readonly messageId?: string
   readonly correlationId?: string
   readonly type?: string
   readonly timestampMs?: number
+  /** What no queue takes is refused; true unless given. */
+  readonly mandatory?: boolean
 }
 
 /** Publishes with confirms: what it resolves for is on the broker's disk, and in a queue. */
@@ -65,7 +67,7 @@ export class AmqpPublisher {
     void this.#link.ended.then((reason) => lost(reason.message))
     const properties = {
       persistent: true,
-      mandatory: true,
+      mandatory: message.mandatory ?? true,
       contentType: message.contentType,
       headers: message.headers,
       ...(messageId === undefined ? {} : { messageId }),
@@ -73,8 +75,10 @@ export class AmqpPublisher {
       ...(message.type === undefined ? {} : { type: message.type }),
       ...(message.timestampMs === undefined ? {} : { timestamp: Math.floor(message.timestampMs / 1_000) }),
     }
+    const { body } = message
+    const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length)
     try {
-      this.#channel.publish(exchange, key, Buffer.from(message.body), properties, (error) => {
+      this.#channel.publish(exchange, key, bytes, properties, (error) => {
         // The broker sends what it cannot route back before it confirms it.
         const name = nameOf({ fields: { exchange, routingKey: key }, properties })
         const returned = this.#returned.get(name) ?? 0

@@ -62,7 +62,7 @@ export function readDoor(where: string, options: BrokerDoorOptions): BrokerDoor 
   }
 }
 
-function placeOf(where: string, given: unknown): BrokerPlace {
+export function placeOf(where: string, given: unknown): BrokerPlace {
   if (typeof given === 'string') return { in: 'body', path: given }
   if (isPlainObject(given) && given.in === 'header' && typeof given.name === 'string')
     return { in: 'header', name: given.name.toLowerCase() }

@@ -25,6 +25,7 @@ export class KeptOpen<S extends Session> {
   #failures = 0
   #timer: { cancel(): void } | null = null
   #opening: Promise<void> | null = null
+  #isStarted = false
   #isClosed = false
   /** Why there is no session. */
   #reason: SyncError | null = null
@@ -45,7 +46,15 @@ export class KeptOpen<S extends Session> {
     return this.#session === null ? this.#reason : null
   }
 
+  /** From now on; idempotent. */
   start(): void {
+    if (this.#isStarted) return
+    this.#isStarted = true
+    this.#next()
+  }
+
+  #next(): void {
+    if (this.#isClosed) return
     this.#opening ??= this.#begin().finally(() => {
       this.#opening = null
     })
@@ -100,7 +109,7 @@ export class KeptOpen<S extends Session> {
         ...reason.place,
       })
     this.#failures++
-    this.#timer = this.#deps.clock.timer(pauseMs, () => this.start())
+    this.#timer = this.#deps.clock.timer(pauseMs, () => this.#next())
   }
 
   #tell(session: S | null): void {

@@ -1,4 +1,5 @@
 import type { FormatSpec } from '../../formats/index.ts'
+import type { ObjectId } from '../../model/ids.ts'
 
 /** Where something stands in a message. */
 export type BrokerPlace =
@@ -18,4 +19,31 @@ export interface BrokerDoor {
   readonly deliveriesMax: number
   /** What becomes of a message that cannot be taken: kept here as a parked run, or handed back for the broker's dead letters. */
   readonly poison: 'park' | 'reject'
+}
+
+/** Where records of an application are told of: one subscription. */
+export interface BrokerFeed extends BrokerDoor {
+  /** Where the record stands in the message (dotted); '' is the message itself. Of a CloudEvent: in its data. */
+  readonly record: string
+  /** A message in which this stands tells of a deletion; a CloudEvent whose type ends with `.deleted` always does. */
+  readonly deleted: { readonly at: BrokerPlace; readonly equals: string } | null
+}
+
+/** Where changes are published. */
+export interface BrokerTopic {
+  readonly form: 'plain' | 'binary' | 'structured'
+  /** The `source` of CloudEvents. */
+  readonly source: string
+  /** `<type>.created`, `.updated` and `.deleted` are the types of CloudEvents. */
+  readonly type: string
+}
+
+/** One kind of records that an application tells of, or is told of, by messages. */
+export interface BrokerObject {
+  readonly object: ObjectId
+  /** The field with the id. The hub gives a record that it creates its own key for an id. */
+  readonly id: string
+  /** The field with the version of what is told; null: the `sequence` of CloudEvents. */
+  readonly version: string | null
+  readonly updatedAt: string | null
 }

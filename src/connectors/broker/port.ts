@@ -17,6 +17,8 @@ export interface BrokerSession {
   readonly ended: Promise<SyncError>
   /** Publishes a reply; resolves when the broker has it. Rejects with SyncError `broker.unroutable` or `broker.unconfirmed`. */
   reply(message: OutgoingMessage): Promise<void>
+  /** Keeps a message that cannot be taken where people find it at the broker, with the reason; resolves when it is kept. It may be acknowledged then. */
+  park(message: BrokerMessage, reason: SyncError): Promise<void>
   /** Takes nothing more; what was taken can still be acknowledged. */
   pause(): Promise<void>
   /** Ends the session; idempotent, never rejects. */

@@ -46,7 +46,12 @@ export function createReader(door: BrokerDoor, bytesMax: number): MessageReader 
   }
 }
 
-function textAt(place: BrokerPlace, headers: Readonly<Record<string, string>>, body: NativeData): string | undefined {
+/** What stands at a place, as text; undefined when there is nothing that has a text form. */
+export function textAt(
+  place: BrokerPlace,
+  headers: Readonly<Record<string, string>>,
+  body: NativeData,
+): string | undefined {
   if (place.in === 'header') return Object.hasOwn(headers, place.name) ? headers[place.name] : undefined
   let value: unknown = body
   for (const step of place.path === '' ? [] : place.path.split('.'))
