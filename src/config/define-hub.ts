@@ -8,7 +8,7 @@ import { compileEntity, type EntityContext } from './compile-entity.ts'
 import { type CompiledFlow, compileFlow, objectsOf } from './compile-flow.ts'
 import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
-import { doorName, type FlowDefinition } from './flow.ts'
+import { doorName, type FlowDefinition, isShared } from './flow.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { readStore, type StoreDefinition } from './store.ts'
 
@@ -198,7 +198,7 @@ function checkListens(descriptions: ReadonlyMap<AppId, AppDescription>, flows: r
     }
   }
   for (const { model, listens } of flows) {
-    for (const listen of listens) {
+    for (const listen of listens.filter((one) => !isShared(one))) {
       const door = doorName(listen)
       const owner = (listen.kind === 'http' ? owners.get(listen.options.path) : undefined) ?? doors.get(door)
       if (owner !== undefined)

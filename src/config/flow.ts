@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AmqpListenOptions } from '../connectors/amqp/options.ts'
 import type { HttpListenOptions } from '../connectors/http/options.ts'
+import type { NatsListenOptions } from '../connectors/nats/options.ts'
 import type { DoubtVerdict, FlowLimits, FlowRetries, RecordCalls, RunLog } from '../model/flow.ts'
 import type { RunId } from '../model/ids.ts'
 import type { NativeData } from '../model/value.ts'
@@ -13,6 +14,11 @@ declare const row: unique symbol
 export type ListenDefinition =
   | { readonly kind: 'http'; readonly options: HttpListenOptions }
   | { readonly kind: 'amqp'; readonly options: AmqpListenOptions }
+  | { readonly kind: 'nats'; readonly options: NatsListenOptions }
+
+/** Every subscriber of a subject gets each message, unless they are of one group; all other doors are one flow's alone. */
+export const isShared = ({ kind, options }: ListenDefinition): boolean =>
+  kind === 'nats' && options.kind === 'subject' && options.group === null
 
 /** What a door is called in lists and messages, and what must be one flow's alone. */
 export function doorName({ kind, options }: ListenDefinition): string {
@@ -21,6 +27,8 @@ export function doorName({ kind, options }: ListenDefinition): string {
       return `${options.method} ${options.path}`
     case 'amqp':
       return `amqp ${options.queue}`
+    case 'nats':
+      return `nats ${options.kind === 'stream' ? `${options.stream}/${options.consumer}` : options.subject}`
   }
 }
 

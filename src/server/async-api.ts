@@ -111,6 +111,19 @@ function doorOf({ kind, options }: ListenDefinition): Door {
         replyTo: '$message.header#/replyTo',
         server: serverOf('rabbitmq', 'amqp', options.url),
       }
+    case 'nats': {
+      const isStream = options.kind === 'stream'
+      return {
+        name: isStream ? `nats.${options.stream}.${options.consumer}` : `nats.${options.subject}`,
+        address: isStream ? (options.filter ?? options.declare?.[0] ?? '>') : options.subject,
+        parameters: [],
+        operation: isStream ? {} : { bindings: { nats: options.group === null ? {} : { queue: options.group } } },
+        channel: isStream ? { description: `A durable consumer of the stream ${options.stream}.` } : {},
+        // Of a request, the subject that the protocol itself names.
+        replyTo: isStream ? '$message.header#/reply-to' : '$message.header#/reply',
+        server: serverOf('nats', 'nats', options.url),
+      }
+    }
   }
 }
 

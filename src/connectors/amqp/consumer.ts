@@ -121,6 +121,7 @@ function messageOf(channel: AmqpChannel, delivery: AmqpDelivery, isOpen: () => b
     correlationId,
     replyTo,
     deliveries: typeof counted === 'number' ? counted + 1 : fields.redelivered === true ? null : 1,
+    isKept: true,
     timeMs: typeof timestamp === 'number' ? timestamp * 1_000 : undefined,
     ack: () => settle(() => channel.ack(delivery)),
     reject: () => settle(() => channel.reject(delivery, false)),

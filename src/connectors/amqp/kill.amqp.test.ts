@@ -1,7 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineHub } from '../../config/define-hub.ts'
@@ -9,19 +7,18 @@ import { flow } from '../../config/flow.ts'
 import { collectingLog, temporaryFolder } from '../../server/fixture-hub.ts'
 import { startHub } from '../../server/hub.ts'
 import { hasRabbitmq, startRabbitmq } from '../../testing/rabbitmq-server.ts'
+import { HubProcess, resultsOf, sourceUrl } from '../broker/fixture-process.ts'
 import { http } from '../http/index.ts'
 import { AMQP_URL, eventually, hasAmqp, Peer } from './fixture-amqp.ts'
 import { rabbitmq } from './index.ts'
 
 /** The hub, and the broker, killed without warning while messages are sent. */
 
-const src = (path: string): string => pathToFileURL(join(import.meta.dirname, '..', '..', path)).href
-
 function writeConfig(file: string, queue: string): void {
   writeFileSync(
     file,
-    `import { defineHub, flow } from '${src('index.ts')}'
-     import { rabbitmq } from '${src('connectors/amqp/index.ts')}'
+    `import { defineHub, flow } from '${sourceUrl('index.ts')}'
+     import { rabbitmq } from '${sourceUrl('connectors/amqp/index.ts')}'
      import { z } from '${import.meta.resolve('zod')}'
      const broker = rabbitmq({ url: '${AMQP_URL}' })
      const orders = flow('orders', {
@@ -32,53 +29,6 @@ function writeConfig(file: string, queue: string): void {
      })
      export default defineHub({ apps: {}, flows: [orders, check] })`,
   )
-}
-
-/** A hub in a process of its own, which never outlives its test. */
-class Process implements AsyncDisposable {
-  readonly child: ChildProcess
-  url = ''
-
-  constructor(config: string, data: string) {
-    const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts')
-    const args = ['--conditions=latchwork-source', main, 'start', '--config', config, '--data', data]
-    this.child = spawn(process.execPath, [...args, '--port', '0', '--log-level', 'error', '--json'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-  }
-
-  async ready(): Promise<this> {
-    const { promise, resolve, reject } = Promise.withResolvers<string>()
-    this.child.once('exit', (code) => reject(new Error(`the hub ended with ${code}`)))
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      const url = /"url":\s*"([^"]+)"/.exec(text)?.[1]
-      if (url !== undefined) resolve(url)
-    })
-    this.url = await promise
-    return this
-  }
-
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return
-    const ended = new Promise((resolve) => this.child.once('exit', resolve))
-    this.child.kill(signal)
-    await ended
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end('SIGKILL')
-  }
-}
-
-async function resultsOf(url: string): Promise<number[]> {
-  const results: number[] = []
-  for (let before = ''; ; ) {
-    const reply = await fetch(`${url}/api/flows/orders/executions?state=done&limit=500${before}`)
-    const { items, next } = (await reply.json()) as { items: { result: number }[]; next: string | null }
-    results.push(...items.map(({ result }) => result))
-    if (next === null) return results.sort((a, b) => a - b)
-    before = `&before=${next}`
-  }
 }
 
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, n) => n)
@@ -97,10 +47,10 @@ describe.skipIf(!hasAmqp)('the hub is killed', () => {
       const total = 6_000
       await Promise.all(upTo(total).map((n) => peer.send(queue, { n }, { messageId: `k${n}` })))
       for (let life = 0; life < 5; life++) {
-        await using hub = await new Process(config, folder.path).ready()
-        const before = (await resultsOf(hub.url)).length
+        await using hub = await new HubProcess(config, folder.path).ready()
+        const before = (await resultsOf(hub.url, 'orders')).length
         await eventually(
-          () => resultsOf(hub.url),
+          () => resultsOf(hub.url, 'orders'),
           (results) => results.length > before,
         )
         await hub.end(life === 3 ? 'SIGTERM' : 'SIGKILL')
@@ -108,10 +58,10 @@ describe.skipIf(!hasAmqp)('the hub is killed', () => {
       expect(await peer.ready(queue)).toBeGreaterThan(0)
       // Asked while nobody is there: the request waits at the broker.
       const asked = peer.ask(`${queue}.check`, 21)
-      await using hub = await new Process(config, folder.path).ready()
+      await using hub = await new HubProcess(config, folder.path).ready()
       expect((await asked).content.toString()).toBe('42')
       const results = await eventually(
-        () => resultsOf(hub.url),
+        () => resultsOf(hub.url, 'orders'),
         (found) => found.length >= total,
       )
       expect(results).toEqual(upTo(total))

@@ -25,6 +25,9 @@ const CLOSE_MS = 5_000
 /** Messages whose redeliveries are counted here, for brokers that do not count. */
 const COUNTED_MAX = 10_000
 
+/** Lost messages are said at the first and then seldom. */
+const LOST_SAID_EVERY = 1_000
+
 /** What a caller is told by its broker waiting, not by an answer: nothing was done, and it will be tried again. */
 const NOT_NOW: ReadonlySet<string> = new Set([
   'flow.overloaded',
@@ -61,6 +64,7 @@ export class BrokerListener implements MessageListener {
   #line: Item[] = []
   #underWay = 0
   #taken = 0
+  #lost = 0
   #session = 0
   #failures = 0
   #pause: { cancel(): void } | null = null
@@ -107,6 +111,10 @@ export class BrokerListener implements MessageListener {
 
   #take(message: BrokerMessage, session: number): void {
     if (session !== this.#session || this.#isClosing) return
+    if (!message.isKept && this.#line.length + this.#underWay >= this.#door.inFlightMax) {
+      this.#tooMany(message)
+      return
+    }
     this.#line.push({ n: this.#taken++, message, session, deliveries: this.#deliveriesOf(message) })
     this.#pump()
   }
@@ -129,6 +137,21 @@ export class BrokerListener implements MessageListener {
         },
       )
     }
+  }
+
+  /** More than can be taken, of a kind that nobody keeps: who asked is told to come back, the rest is lost, and that is said. */
+  #tooMany(message: BrokerMessage): void {
+    const error = new SyncError(
+      'flow.overloaded',
+      `${this.#flow} has ${this.#door.inFlightMax} messages of ${this.#origin} under way. Nothing was done; send it again.`,
+    )
+    this.#to?.refused(this.#flow, this.#messageOf(message, null), error)
+    if (message.replyTo !== undefined) this.#answer(message, error).catch(() => undefined)
+    if (this.#lost++ % LOST_SAID_EVERY === 0)
+      this.#say(
+        `more messages come than are taken, and nobody keeps them; ${this.#lost} were refused so far`,
+        error.code,
+      )
   }
 
   #over(): void {

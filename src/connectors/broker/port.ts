@@ -39,6 +39,8 @@ export interface BrokerMessage {
   readonly replyTo: string | undefined
   /** Which delivery this is, from 1; null when it was delivered before and the broker does not count. */
   readonly deliveries: number | null
+  /** The broker keeps it until it is acknowledged. What nobody keeps is refused when more of it comes than can be taken. */
+  readonly isKept: boolean
   /** When it was published, as far as somebody says so. */
   readonly timeMs: number | undefined
   /** It is durable here: the broker may forget it. Does nothing once the session has ended, or the message was rejected. */

@@ -1,0 +1,5 @@
+export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
+export { type BrokerDoorOptions, header } from '../broker/config.ts'
+export { type Nats, type NatsOptions, nats, type StreamOptions, type SubjectOptions } from './config.ts'
+export { createNatsListener } from './listener.ts'
+export type { NatsListenOptions, NatsStream, NatsSubject } from './options.ts'
