@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { http } from '../connectors/http/index.ts'
 import { emptyLane } from '../engine/record-work.ts'
 import { defineHub, entity, idIn, status, sync } from '../index.ts'
+import { advanceBasis, heldAt } from '../model/basis.ts'
 import type { EntityModel } from '../model/entity.ts'
 import { asAppId, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
 import type { Lane, RecordState } from '../model/record.ts'
@@ -111,4 +112,15 @@ describe('what is written back', () => {
     expect(() => hub('nowhere')).toThrow(/thing\.app\.writeback\.x: .*nowhere/)
     expect(() => hub('app')).toThrow(/it is app itself/)
   })
+})
+
+test('what is written back is never held by chance: a record at rest is not read again and again for it', () => {
+  const state = deriveWritebacks(entityModel, record({ nativeId: asNativeId('7'), exists: true }), {
+    seq: asJournalPosition(9),
+    atMs: 5,
+  })
+  const held = Object.fromEntries(Object.entries(state.head).map(([path, { value }]) => [path, value]))
+  const lane = { ...emptyLane(entityModel.bindings.get(shop) as never), basis: asJournalPosition(3), sent: held }
+  expect(held['@shop.store_no']).toBe('7')
+  expect(advanceBasis(state, lane, heldAt(state.headSeq)).byChance).toEqual([])
 })

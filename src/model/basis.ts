@@ -28,7 +28,8 @@ export function advanceBasis(record: RecordState, lane: Lane, proof: Proof | nul
   const byChance: Path[] = []
   for (const path in record.head) {
     const { value, origin } = record.head[path] as RecordState['head'][string]
-    if (!valuesEqual(value, lane.sent[path])) continue
+    // What is derived for the application is told by nobody, so no change of it is made without knowing of ours.
+    if (path.startsWith(DERIVED) || !valuesEqual(value, lane.sent[path])) continue
     const known = origin.seq <= lane.basis && !lane.byChance.includes(path)
     if (!(proof?.(path, origin.seq) ?? known)) byChance.push(path)
   }
@@ -43,3 +44,6 @@ export const heldAt =
     version <= headSeq ? true : undefined
 
 const NONE: readonly Path[] = []
+
+/** How the paths begin of what is written back into one application: no field of an entity does. */
+const DERIVED = '@'
