@@ -139,6 +139,7 @@ export class SqliteJournal implements Journal {
     if (this.#closed) return
     this.#closed = true
     await this.#flush
+    for (const segment of this.#segments) await segment.settle()
     for (const segment of this.#segments) segment.close()
     this.#lock.release()
   }

@@ -151,5 +151,5 @@ export const SEGMENT_PRAGMAS = `
   PRAGMA cache_size = -8000;
 `
 
-/** For a connection whose log a `LogSync` brings onto the disk after each commit; SQLite itself then syncs only around a checkpoint. */
-export const SYNC_OURSELVES = 'PRAGMA synchronous = NORMAL'
+/** For a connection whose log a `LogSync` brings onto the disk after each commit and a `Checkpointer` into the file; SQLite itself then syncs only around a checkpoint. */
+export const SYNC_OURSELVES = 'PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0'

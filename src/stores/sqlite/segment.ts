@@ -2,6 +2,7 @@ import { statSync, unlinkSync } from 'node:fs'
 import type { JournalEntry } from '../../model/change.ts'
 import { asJournalPosition, type FlowName, type JournalPosition } from '../../model/ids.ts'
 import { decodeData } from '../../model/value.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { DedupFilter } from './dedup-filter.ts'
 import { type OpenDriver, openNodeSqlite, type SqlValue } from './driver.ts'
 import { type AppendRows, type EntryRow, type FeedRow, writeEntries, writeFeed } from './journal-rows.ts'
@@ -28,6 +29,7 @@ export class Segment {
   readonly sql: Statements
   /** null where SQLite itself waits for the disk. */
   readonly #log: LogSync | null
+  readonly #checkpointer: Checkpointer | null
   /** At least the newest time in it, kept in the file in steps of a minute, so that nobody has to read a GiB to know it. */
   #maxAtMs: number
   #filter: DedupFilter | null
@@ -46,6 +48,7 @@ export class Segment {
     this.sql = new Statements(database)
     this.#log = openDriver === openNodeSqlite ? new LogSync('journal', path, fileSync) : null
     if (this.#log !== null) database.exec(SYNC_OURSELVES)
+    this.#checkpointer = this.#log === null ? null : new Checkpointer(path, database)
     const last = this.sql.of('SELECT seq FROM entries ORDER BY seq DESC LIMIT 1').get()?.[0]
     this.lastSeq = (last as number | undefined) ?? firstSeq - 1
     const first = this.sql.of('SELECT at_ms FROM entries ORDER BY seq LIMIT 1').get()?.[0]
@@ -81,7 +84,9 @@ export class Segment {
   /** Writes in one transaction; which of the entries are new. They are durable after `sync`. */
   append(rows: AppendRows): readonly boolean[] {
     this.#log?.requireSound()
-    return this.sql.transaction(() => writeEntries(this.sql, rows))
+    const areNew = this.sql.transaction(() => writeEntries(this.sql, rows))
+    this.#checkpointer?.committed(rows.entries.length)
+    return areNew
   }
 
   /** Brings what was appended onto the disk: later, or at once and then undefined. */
@@ -143,6 +148,7 @@ export class Segment {
 
   /** No more entries will come: the log goes into the file, which is then whole by itself. */
   seal(): void {
+    void this.#checkpointer?.close()
     this.sql.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
@@ -151,6 +157,11 @@ export class Segment {
     return [this.path, this.path + '-wal'].reduce((sum, file) => {
       return sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0)
     }, 0)
+  }
+
+  /** Lets the thread of its checkpoints end, if it has one. */
+  async settle(): Promise<void> {
+    await this.#checkpointer?.close()
   }
 
   close(): void {

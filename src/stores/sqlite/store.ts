@@ -6,6 +6,7 @@ import type { AppId, CanonicalKey, JournalPosition } from '../../model/ids.ts'
 import type { Random } from '../../ports/clock.ts'
 import type { CommitBatch, LinkQuery, LoadQuery, Store, StoreInfo } from '../../ports/store.ts'
 import { newInstanceId } from '../instance-id.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { batchToRows, type CommitRows, writeRows } from './commit.ts'
 import { type OpenDriver, openNodeSqlite, type SqliteDriver } from './driver.ts'
 import { toPortError } from './errors.ts'
@@ -36,6 +37,7 @@ interface Opened {
   readonly reader: SqliteReader
   /** null where SQLite itself waits for the disk. */
   readonly log: LogSync | null
+  readonly checkpointer: Checkpointer | null
   readonly info: StoreInfo
 }
 
@@ -67,7 +69,8 @@ export class SqliteStore implements Store {
       const info = { schemaVersion, ...sql.transaction(() => enter(database, random)) }
       const log = openDriver === openNodeSqlite ? new LogSync('store', path, fileSync) : null
       if (log !== null) database.exec(SYNC_OURSELVES)
-      this.#opened = { lock, sql, reader: new SqliteReader(sql, path), log, info }
+      const checkpointer = log === null ? null : new Checkpointer(path, database)
+      this.#opened = { lock, sql, reader: new SqliteReader(sql, path), log, checkpointer, info }
       return info
     } catch (error) {
       lock?.release()
@@ -92,10 +95,11 @@ export class SqliteStore implements Store {
 
   /** Undefined when it is durable already. */
   #write(rows: CommitRows): Promise<void> | undefined {
-    const { sql, log } = this.#get()
+    const { sql, log, checkpointer } = this.#get()
     try {
       log?.requireSound()
       sql.transaction(() => writeRows(sql, rows))
+      checkpointer?.committed(rows.records.length)
       if (log === null) return undefined
       if (rows.records.length >= (this.#options.syncFromRecords ?? SYNC_FROM_RECORDS)) return log.later()
       log.now()
@@ -148,6 +152,7 @@ export class SqliteStore implements Store {
     const opened = this.#opened
     await this.#last
     this.#opened = null
+    await opened?.checkpointer?.close()
     opened?.log?.close()
     await opened?.reader.close()
     opened?.lock.release()
