@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AmqpListenOptions } from '../connectors/amqp/options.ts'
 import type { HttpListenOptions } from '../connectors/http/options.ts'
+import type { MqttListenOptions } from '../connectors/mqtt/options.ts'
 import type { NatsListenOptions } from '../connectors/nats/options.ts'
 import type { DoubtVerdict, FlowLimits, FlowRetries, RecordCalls, RunLog } from '../model/flow.ts'
 import type { RunId } from '../model/ids.ts'
@@ -15,6 +16,7 @@ export type ListenDefinition =
   | { readonly kind: 'http'; readonly options: HttpListenOptions }
   | { readonly kind: 'amqp'; readonly options: AmqpListenOptions }
   | { readonly kind: 'nats'; readonly options: NatsListenOptions }
+  | { readonly kind: 'mqtt'; readonly options: MqttListenOptions }
 
 /** Every subscriber of a subject gets each message, unless they are of one group; all other doors are one flow's alone. */
 export const isShared = ({ kind, options }: ListenDefinition): boolean =>
@@ -27,6 +29,8 @@ export function doorName({ kind, options }: ListenDefinition): string {
       return `${options.method} ${options.path}`
     case 'amqp':
       return `amqp ${options.queue}`
+    case 'mqtt':
+      return `mqtt ${options.topic}`
     case 'nats':
       return `nats ${options.kind === 'stream' ? `${options.stream}/${options.consumer}` : options.subject}`
   }

@@ -111,6 +111,16 @@ function doorOf({ kind, options }: ListenDefinition): Door {
         replyTo: '$message.header#/replyTo',
         server: serverOf('rabbitmq', 'amqp', options.url),
       }
+    case 'mqtt':
+      return {
+        name: `mqtt.${options.topic}`,
+        address: options.topic,
+        parameters: [],
+        operation: { bindings: { mqtt: { qos: options.qos } } },
+        channel: {},
+        replyTo: '$message.header#/responseTopic',
+        server: serverOf('mqtt', 'mqtt5', options.url),
+      }
     case 'nats': {
       const isStream = options.kind === 'stream'
       return {

@@ -2,6 +2,7 @@ import type { HubDefinition } from '../config/define-hub.ts'
 import type { ListenDefinition } from '../config/flow.ts'
 import { createAmqpListener } from '../connectors/amqp/index.ts'
 import { createHttpListener } from '../connectors/http/index.ts'
+import { createMqttListener } from '../connectors/mqtt/index.ts'
 import { createNatsListener } from '../connectors/nats/index.ts'
 import { SyncError } from '../errors/index.ts'
 import type { FlowModel, Message } from '../model/flow.ts'
@@ -42,6 +43,8 @@ function brokerDoor(flow: FlowModel, listen: ListenDefinition, deps: DoorDeps): 
       return []
     case 'amqp':
       return [createAmqpListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
+    case 'mqtt':
+      return [createMqttListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
     case 'nats':
       return [createNatsListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
   }

@@ -1,0 +1,5 @@
+export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
+export { type BrokerDoorOptions, header } from '../broker/config.ts'
+export { type Mqtt, type MqttOptions, mqtt, type TopicOptions } from './config.ts'
+export { createMqttListener } from './listener.ts'
+export type { MqttListenOptions } from './options.ts'
