@@ -16,3 +16,6 @@ export function retryDelayMs(tries: number, jitter: number, retryAfterMs: number
 /** Whether a pause that was written down as a wall-clock time is still running. No pause is longer than the cap, so a later time means that the clock was set back. */
 export const isPausing = (notBeforeMs: number, nowMs: number): boolean =>
   notBeforeMs > nowMs && notBeforeMs - nowMs <= RETRY_CAP_MS
+
+/** Why a lane pauses whose earlier write may still be applied: it does so even while nothing is needed. */
+export const STILL_IN_DOUBT = 'target.unknown'

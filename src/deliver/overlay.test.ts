@@ -76,6 +76,15 @@ describe('a write to a log-fed application', () => {
     expect(settled.lane).toMatchObject({ intent: null, reading: { why: 'conflict' }, token: lane.token })
   })
 
+  test('that was refused by its condition while an earlier try may still be applied pauses until that is over', () => {
+    const doubted = { ...intent, tries: 1, state: 'unknown' as const, doubtUntilMs: at.nowMs + 5000 }
+    const answer = { op: intent.op, result: 'conflict' as const }
+    const { lane: paused } = settleOutcome(record, { ...lane, intent: doubted }, doubted, binding, answer, at)
+    expect(paused).toMatchObject({ intent: null, retry: { notBeforeMs: at.nowMs + 5000 } })
+    const over = { ...doubted, doubtUntilMs: at.nowMs }
+    expect(settleOutcome(record, { ...lane, intent: over }, over, binding, answer, at).lane.retry).toBeNull()
+  })
+
   test('that finds the record gone stops, and leaves the deletion to the log', () => {
     const settled = settleOutcome(record, { ...lane, intent }, intent, binding, { op: intent.op, result: 'gone' }, at)
     expect(settled.lane).toMatchObject({ exists: true, intent: null, reading: null, image: lane.image })

@@ -267,6 +267,15 @@ describe('a lane with a need', () => {
     expect(comes).toMatchObject({ next: 'behind', lane: { park: null, waitsFor: null } })
   })
 
+  test('goes on pausing while an earlier write may still be applied, even if nothing is needed; any other pause ends with the need', () => {
+    const inStep = laneOf({ sent: { email: 'new', owner: 'a1' } })
+    const retry = { tries: 0, notBeforeMs: 1500, message: '' }
+    const doubted = { ...inStep, retry: { ...retry, code: 'target.unknown' } }
+    expect(plan(record, doubted, bindingOf()).lane.retry).toEqual(doubted.retry)
+    expect(plan(record, doubted, bindingOf(), { nowMs: 1500 }).lane.retry).toBeNull()
+    expect(plan(record, { ...inStep, retry: { ...retry, code: 'x' } }, bindingOf()).lane.retry).toBeNull()
+  })
+
   test('that is detached is left alone', () => {
     expect(plan(record, { ...behind, detached: true }, bindingOf())).toMatchObject({
       next: 'idle',

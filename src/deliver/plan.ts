@@ -6,7 +6,7 @@ import type { Intent, Lane, RecordState } from '../model/record.ts'
 import { BEGUN } from '../model/state/intent-state.ts'
 import { mayTry } from '../model/state/park-state.ts'
 import { type Image, type Path, type Value, valuesEqual } from '../model/value.ts'
-import { isPausing } from './backoff.ts'
+import { isPausing, STILL_IN_DOUBT } from './backoff.ts'
 import { encodePatch, type Need, needOf } from './need.ts'
 import { afterPatch, applySent, withOverlays, withWholeParts, withWholeSent } from './overlay.ts'
 
@@ -60,7 +60,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   const kind = lane.detached ? null : kindOf(record, held, binding)
   // In quarantine: the deletion may still be taken back.
   if (kind === 'delete' && context.nowMs < (record.deletion?.untilMs ?? 0))
-    return { lane: inStep(lane), next: 'waiting' }
+    return { lane: inStep(lane, context), next: 'waiting' }
   const need = kind === null ? null : kind === 'delete' ? NO_NEED : needOf(binding, record, held, kind === 'create')
   if (kind === null || need === null) return rest(record, lane, binding, context)
   const settled = lane.waitsFor === null ? lane : waitingNoMore(lane)
@@ -91,7 +91,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
   if (kind === 'update' && holdsAlready(held.image, native)) {
     // With writes of ours on top it is not known yet which of them the log will show: what stands for what is settled then.
-    if (lane.overlays.length > 0) return { lane: inStep(lane), next: 'idle' }
+    if (lane.overlays.length > 0) return { lane: inStep(lane, context), next: 'idle' }
     return rest(record, { ...lane, sent: applySent(lane.sent, need.patch) }, binding, context)
   }
   return start(comes, held, binding, context, kind, need, native, record)
@@ -124,7 +124,7 @@ export const isLostWhenUnknown = (binding: BindingModel): boolean =>
  * still had that value; the record is read once, so that their next change does not count as made without knowing of ours.
  */
 function rest(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
-  const settled = inStep(lane.exists === true ? advanceBasis(record, lane, null) : lane)
+  const settled = inStep(lane.exists === true ? advanceBasis(record, lane, null) : lane, context)
   const { capabilities } = binding
   const canAsk = capabilities.read === 'R2' && !isLogFed(capabilities)
   if (settled.byChance.length === 0 || record.deleted || lane.detached || !canAsk)
@@ -141,10 +141,12 @@ const waitingNoMore = (lane: Lane): Lane => ({
 })
 
 /** Nothing is needed, so nothing is waited for, tried again or set aside. */
-function inStep(lane: Lane): Lane {
-  return lane.waitsFor === null && lane.retry === null && lane.park === null
+function inStep(lane: Lane, context: PlanContext): Lane {
+  const { retry } = lane
+  const isDoubted = retry?.code === STILL_IN_DOUBT && isPausing(retry.notBeforeMs, context.nowMs) && !context.isDue
+  return lane.waitsFor === null && (retry === null || isDoubted) && lane.park === null
     ? lane
-    : { ...lane, waitsFor: null, retry: null, park: null }
+    : { ...lane, waitsFor: null, retry: isDoubted ? retry : null, park: null }
 }
 
 /** How long a new record waits elsewhere for a reference that its own application has told and nobody knows yet: the two are often made together, and then one write does. */

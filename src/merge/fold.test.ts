@@ -508,6 +508,15 @@ test('a value that somebody enters where another application has nothing but its
   expect(fold({ record: emptied, ...late }).lost).toEqual(['email'])
 })
 
+test('a value that could not be folded when it was told is no answer to the write of ours whose echo shows it again', () => {
+  const record = recordOf({ head: headOf({ owner: null }) })
+  const lane = laneOf({ sent: { owner: 'a1' }, image: { n_owner: 'n1' }, unfolded: ['n_owner'] })
+  const own = ownOf({ email: 'e' }, 'exact', { root: asJournalPosition(3), hops: 0 })
+  const told = { record, image: { n_owner: 'n2', n_email: 'e' }, own }
+  expect(keeps(fold({ ...told, lane, sourceTimeMs: 0 }).conflicts, 'owner', 'a2')).toBe(true)
+  expect(fold({ ...told, lane: { ...lane, unfolded: [] } }).conflicts).toEqual([])
+})
+
 test('what we only write there is no change when the application tells it', () => {
   const record = recordOf({ head: headOf({ score: 's' }) })
   expectNothing(fold({ record, image: { n_score: 'x' } }), record)

@@ -231,7 +231,7 @@ class Fold {
     if (cell === undefined || hasAgreed(this.input.record, this.input.lane, path)) {
       this.#accept(path, value)
       this.accepted.push(path)
-    } else if (this.#isOfOurMaking(path, value, cell)) this.sent[path] = value
+    } else if (this.#isOfOurMaking(change, cell)) this.sent[path] = value
     else this.#decide(change, cell, policy)
   }
 
@@ -260,9 +260,10 @@ class Fold {
    * What an application makes by itself of a write of ours (a default, a derived value) claims nothing against what a person has said elsewhere meanwhile. Empty is the default
    * of whatever we did not write, as long as the application has told nothing else.
    */
-  #isOfOurMaking(path: Path, value: Value, cell: HeadCell): boolean {
+  #isOfOurMaking({ path, value, natives }: ChangedValue, cell: HeadCell): boolean {
     const { own, lane } = this.input
-    if (own === null || path in own.patch) return false
+    // What could not be folded when it was told, was there before our write.
+    if (own === null || path in own.patch || natives.some((name) => lane.unfolded.includes(name))) return false
     if (value === null && !(path in lane.sent)) return true
     return this.#originOfChange().hops > 0 && cell.origin.hops === 0
   }

@@ -42,6 +42,12 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
     774403,
     'a field that our write of the whole part had emptied went on as a condition of the next write, which was refused for ever',
   ],
+  [850283, 'what could not be folded yet passed for an answer to our write when the echo of that showed it again'],
+  [
+    855888,
+    'a condition on old values was met by a late try of a write, when a later one of ours had brought them back',
+  ],
+  [904302, 'the same, where nothing was needed in between'],
   [300261, 'a value that every application refuses stood in the head, and counted as lost'],
   [400055, 'a lane held back by an entry of its record was looked at without end once its deadline was over', ['B']],
   [450903, 'a clock set forward while the hub was away ended the fence of a blind write', ['B']],
