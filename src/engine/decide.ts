@@ -10,7 +10,7 @@ import type { Outcome } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type NativeId, type OpId, type Token } from '../model/ids.ts'
 import type { Intent, Lane, OwnWrite } from '../model/record.ts'
-import type { Fields, Image, Value } from '../model/value.ts'
+import { type Fields, type Image, type Value, valuesEqual } from '../model/value.ts'
 import { formOf } from './findings.ts'
 import type { At, RecordWork } from './record-work.ts'
 import { reborn, reviveSoft } from './undelete.ts'
@@ -26,6 +26,8 @@ export interface Observation extends At {
   readonly token: Token | undefined
   readonly sourceTimeMs: number | undefined
   readonly isRead: boolean
+  /** A comparison asked for it: what it holds counts although its version says that nothing has changed (a restore; triggers that were switched off). */
+  readonly isAsked?: boolean
   /** The mark that it bears, and whether this installation made it. */
   readonly mark?: string | undefined
   readonly isOurs?: boolean
@@ -37,7 +39,7 @@ export interface Observation extends At {
 export function observe(work: RecordWork, binding: BindingModel, seen: Observation, references: References): void {
   const lane = work.lane(binding)
   const known = knownBy(binding, lane, seen.token, seen.isRead)
-  if (known !== null) {
+  if (known !== null && !isPastItsVersion(binding, lane, seen)) {
     const { verdict, text, op } = known
     work.say(seen, lane.app, verdict, text, op === undefined ? {} : { op })
     work.setLane(seen.isRead ? { ...lane, readSeq: seen.seq, knownAtMs: seen.atMs } : lane)
@@ -69,6 +71,13 @@ export function knownBy(binding: BindingModel, lane: Lane, token: Token | undefi
   if (order === 'same' && (lane.unfolded.length > 0 || own?.renditionSeen === false)) return null
   if (own === undefined) return { verdict: 'stale', text: `version ${token} is no newer than ${lane.token}` }
   return { verdict: 'echo', text: `echo of our write ${own.op}: it returned version ${own.token}`, op: own.op }
+}
+
+/** The version of before with other values, as a comparison found them: changed past whatever counts versions there. */
+function isPastItsVersion(binding: BindingModel, lane: Lane, seen: Observation): boolean {
+  if (seen.isAsked !== true || staleness(binding, lane, seen) !== 'same') return false
+  const { image } = seen
+  return image === null || Object.keys(image).some((path) => !valuesEqual(image[path], lane.image[path]))
 }
 
 /** The own write whose reply named exactly this token (the ladder's second rung). */

@@ -145,7 +145,7 @@ export class Engine {
       take: (input, lane) => this.#takeInput({ input, lane }),
       slotsFree: () => this.#wakeSoon(0),
       lastPosition: () => this.journal.last(),
-      passFeeds: (app) => this.#feeds.passed(app),
+      passFeeds: (app) => this.passFeeds(app),
     })
     this.#feeds = new FeedReader(this, options.connectors)
   }
@@ -192,6 +192,11 @@ export class Engine {
   /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable. */
   async operate(operator: OperatorAction): Promise<void> {
     await this.append([this.#newEntry({ type: 'operator', operator }, null)])
+  }
+
+  /** Resolves once all feeds of the application were read past the time of this call, and the journal has what they told. */
+  passFeeds(app: AppId): Promise<void> {
+    return this.#feeds.passed(app)
   }
 
   /** Appends inputs and hands those that are new to the loop, in journal order. */

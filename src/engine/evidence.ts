@@ -56,6 +56,8 @@ export function takeRead(
     token: read.token,
     sourceTimeMs: read.sourceTimeMs,
     isRead: true,
+    // A read that is to prove the basis names the head it is about; one that a comparison asked for does not.
+    ...(answered && reading.why === 'verify' && reading.headSeq === undefined && { isAsked: true }),
     ...(onMissing !== undefined && { onMissing }),
   }
   const intent = lane.intent
