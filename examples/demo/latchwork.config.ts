@@ -195,4 +195,9 @@ const orders = sync(
   { conflicts: { default: latest(), fields: { status: prefer('warehouse') } } },
 )
 
-export default defineHub({ apps: { desk, warehouse }, sync: [customers, products, orders] })
+export default defineHub({
+  apps: { desk, warehouse },
+  sync: [customers, products, orders],
+  // What both hold at the start is made up, and is to come together before one's eyes. With real data, leave this out and ask `latchwork rehearse` first.
+  brakes: { firstContactCreates: 'off' },
+})

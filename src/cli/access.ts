@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { HubDefinition } from '../config/define-hub.ts'
-import type { BrakeState } from '../engine/brakes.ts'
+import type { BrakeState } from '../engine/brake-state.ts'
 import { SyncError } from '../errors/index.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import type { HubModel } from '../model/entity.ts'

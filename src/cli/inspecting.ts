@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { BrakeState } from '../engine/brakes.ts'
+import type { BrakeState } from '../engine/brake-state.ts'
 import type { NearMiss } from '../engine/findings.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import type { Value } from '../model/value.ts'
@@ -110,6 +110,11 @@ async function brakeList(context: CommandContext): Promise<number> {
 }
 
 export const brakeText = (brake: BrakeState, terminal: Terminal, nowMs: number): string =>
+  brake.kind === 'first-contact'
+    ? `${terminal.style('red', brake.id)}  holds since ${ago(brake.sinceMs, nowMs)}: the first contact would create ${brake.count} records of ${brake.from} in ${brake.to}, more than ${brake.limit}; nothing of it is written. \`latchwork rehearse\` lists them; if they are meant: latchwork backfill, or latchwork brake release '${brake.id}'`
+    : brakeUsualText(brake, terminal, nowMs)
+
+const brakeUsualText = (brake: BrakeState, terminal: Terminal, nowMs: number): string =>
   `${terminal.style('red', brake.id)}  holds since ${ago(brake.sinceMs, nowMs)}: ${brake.count} ${brake.kind} from ${brake.from} to ${brake.to} within ${duration(brake.withinMs)}, ${brake.limit} may go. If they are meant: latchwork brake release '${brake.id}'`
 
 async function brakeRelease(context: CommandContext, id: string): Promise<number> {

@@ -10,21 +10,29 @@ export interface BrakesConfig {
   readonly deletes?: { readonly least?: number; readonly percent?: number; readonly minutes?: number } | 'off'
   /** More writes than this within a minute trip it. Default 'off': a first load is all writes. */
   readonly writesPerMinute?: number | 'off'
+  /** When an application is read for the first time and that would create more than this in another, a person is asked first. Default 100; 'off' to write day one unasked. */
+  readonly firstContactCreates?: number | 'off'
 }
 
 const MINUTE_MS = 60_000
 
 export function readBrakes(given: unknown): BrakeLimits {
   if (given === undefined) return BRAKES_DEFAULT
-  checkKeys('brakes', given, ['deletes', 'writesPerMinute'])
-  const { deletes, writesPerMinute } = given as BrakesConfig
+  checkKeys('brakes', given, ['deletes', 'writesPerMinute', 'firstContactCreates'])
+  const { deletes, writesPerMinute, firstContactCreates } = given as BrakesConfig
   return {
     deletes: readDeletes(deletes),
     writesPerMinute:
       writesPerMinute === undefined || writesPerMinute === 'off'
         ? null
         : numberOf('brakes.writesPerMinute', writesPerMinute, 1),
+    firstContactCreates: readCreates(firstContactCreates),
   }
+}
+
+function readCreates(given: BrakesConfig['firstContactCreates']): number | null {
+  if (given === undefined) return BRAKES_DEFAULT.firstContactCreates
+  return given === 'off' ? null : numberOf('brakes.firstContactCreates', given, 0)
 }
 
 function readDeletes(given: BrakesConfig['deletes']): BrakeLimits['deletes'] {

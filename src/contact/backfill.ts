@@ -105,15 +105,22 @@ export class Backfill {
   async #begin(binding: BindingModel): Promise<void> {
     const { engine } = this.#options
     const position = await engine.journal.feed(binding.app, feedOf(binding))
-    this.#note(binding, 0, position === DONE)
-    if (position === null) await engine.append([], [{ app: binding.app, feed: feedOf(binding), position: BEGUN }])
+    const isKnown = position === DONE || (position === null && this.#comesByItself(binding))
+    this.#note(binding, 0, isKnown)
+    if (position === null && !isKnown)
+      await engine.append([], [{ app: binding.app, feed: feedOf(binding), position: BEGUN }])
+  }
+
+  /** A feed that was never read begins with everything that its application holds; only who wants it once more (`forgetBackfill`) has it read here. */
+  #comesByItself({ app }: BindingModel): boolean {
+    return (this.#options.connectors.get(app)?.source.feeds.length ?? 0) > 0
   }
 
   async #readAll(entity: EntityModel, binding: BindingModel): Promise<void> {
     const { engine, connectors, signal } = this.#options
     const { source } = connectors.get(binding.app) as Connector
     const position = await engine.journal.feed(binding.app, feedOf(binding))
-    if (position === DONE) return
+    if (position === DONE || (position === null && this.#comesByItself(binding))) return
     const from = { number: 0, position: position === BEGUN || position === null ? null : position }
     const pages = pagesOf({ source, object: binding.object, clock: engine.clock, pace: this.#pace, signal, from })
     let read = 0

@@ -216,8 +216,12 @@ export class Answers {
       const { brakes, log } = this.#turn.engine
       const held = brakes.release(operator.brake, entry.atMs)
       if (held === undefined) return
-      log.log('warn', `the brake ${operator.brake} was released by a person; ${held.size} records go on`)
-      for (const [key, app] of held) this.#turn.engine.markBehind(app, key)
+      log.log('warn', `the brake ${operator.brake} was released by a person; ${held.length} records go on`)
+      for (const [app, key] of held) this.#turn.engine.markBehind(app, key)
+      return
+    }
+    if (operator.action === 'first-read') {
+      this.#turn.firstReads.push({ app: operator.app, atMs: entry.atMs })
       return
     }
     if (operator.action === 'resolve' || operator.action === 'undelete') {

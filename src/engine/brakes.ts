@@ -1,31 +1,8 @@
 import type { BrakeLimits } from '../model/entity.ts'
 import type { AppId, CanonicalKey } from '../model/ids.ts'
 import type { Note } from '../model/record.ts'
-
-export type BrakeKind = 'deletes' | 'writes'
-
-/** What goes from one application to another. */
-export interface Direction {
-  readonly from: AppId
-  readonly to: AppId
-  readonly kind: BrakeKind
-}
-
-/** A brake that has tripped, or was let go by a person, as it stands in its note. */
-export interface BrakeState extends Direction {
-  readonly id: string
-  readonly state: 'tripped' | 'released'
-  /** How many had gone when it tripped, and how many may. */
-  readonly count: number
-  readonly limit: number
-  readonly withinMs: number
-  readonly sinceMs: number
-  /** Once released, it does not trip again before this time: the rest of a wanted mass change goes through. */
-  readonly untilMs: number | null
-}
-
-export const BRAKE_NOTE = 'brake'
-export const brakeId = ({ from, to, kind }: Direction): string => `${from}>${to}:${kind}`
+import { BRAKE_NOTE, type BrakeKind, type BrakeState, brakeId, type Direction } from './brake-state.ts'
+import { FirstContact } from './first-contact.ts'
 
 /** Slices of a window: enough that the count is at most a twentieth too high or low, few enough to add up for every write. */
 const SLICES = 20
@@ -52,20 +29,25 @@ export class Brakes {
   #countedAtMs = Number.NEGATIVE_INFINITY
   /** Notes to be written with the commit under way. */
   #changed: Note[] = []
+  /** The brake on what a first contact would create. */
+  readonly contact: FirstContact
 
   constructor(limits: BrakeLimits) {
     this.#limits = limits
+    this.contact = new FirstContact(limits.firstContactCreates)
   }
 
-  /** After a start: what had tripped is tripped. */
-  restore(notes: readonly Note[]): void {
+  /** After a start: what had tripped is tripped, and what was being read for the first time still is. */
+  restore(notes: readonly Note[], contacts: readonly Note[] = []): void {
     this.#states.clear()
     this.#held.clear()
     this.#changed = []
-    for (const { body } of notes) {
-      const state = body as unknown as BrakeState
-      this.#states.set(state.id, state)
-    }
+    const states = notes.map(({ body }) => body as unknown as BrakeState)
+    for (const state of states) if (state.kind !== 'first-contact') this.#states.set(state.id, state)
+    this.contact.restore(
+      contacts,
+      states.filter(({ kind }) => kind === 'first-contact'),
+    )
   }
 
   /** Percentages are of this many records. Asked of the store only when something is deleted, because counting a million rows takes a while. */
@@ -146,9 +128,9 @@ export class Brakes {
   }
 
   /** Lets a brake go: what it held may leave, and as much again within one window. Returns the lanes; undefined when it is not tripped. */
-  release(id: string, nowMs: number): ReadonlyMap<CanonicalKey, AppId> | undefined {
+  release(id: string, nowMs: number): readonly (readonly [AppId, CanonicalKey])[] | undefined {
     const state = this.#states.get(id)
-    if (state?.state !== 'tripped') return undefined
+    if (state?.state !== 'tripped') return this.contact.release(id, nowMs)
     const released: BrakeState = {
       ...state,
       state: 'released',
@@ -159,19 +141,20 @@ export class Brakes {
     this.#changed.push(noteOf(released, nowMs))
     const held = this.#held.get(id) ?? new Map<CanonicalKey, AppId>()
     this.#held.delete(id)
-    return held
+    return [...held].map(([key, app]) => [app, key] as const)
   }
 
   /** Brakes that hold, with how many records wait for each. */
   tripped(): readonly (BrakeState & { readonly held: number })[] {
-    return [...this.#states.values()]
+    const tripped = [...this.#states.values()]
       .filter(({ state }) => state === 'tripped')
       .map((state) => ({ ...state, held: this.#held.get(state.id)?.size ?? 0 }))
+    return [...tripped, ...this.contact.tripped()]
   }
 
   /** What has changed since the last commit that took. */
   takeChanged(): readonly Note[] {
-    const changed = this.#changed
+    const changed = [...this.#changed, ...this.contact.takeChanged()]
     this.#changed = []
     return changed
   }

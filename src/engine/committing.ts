@@ -108,6 +108,11 @@ export class Committing {
     const brake = this.#turn.engine.brakes.tripped().find((one) => one.id === id)
     if (brake === undefined) return
     const { from, to, kind, count, withinMs } = brake
+    if (kind === 'first-contact') {
+      const told = `the first contact would create ${count} records of ${from} in ${to}, which nobody has asked for yet: nothing of it is written. \`latchwork rehearse\` lists them; \`latchwork backfill\`, or \`latchwork brake release ${id}\`, lets them go`
+      this.#turn.engine.log.log('error', told, { code: 'brake.first-contact', brake: id })
+      return
+    }
     const message = `${count} ${kind} from ${from} to ${to} within ${Math.round(withinMs / 60_000)} min: the brake holds the rest. \`latchwork brake list\` shows them, \`latchwork brake release ${id}\` lets them go`
     this.#turn.engine.log.log('error', message, { code: 'brake.tripped', brake: id })
   }

@@ -8,7 +8,7 @@ import { type AppId, type CanonicalKey, laneKey, type NativeRef } from '../model
 import type { Lane, OpenLane } from '../model/record.ts'
 import { heldStateFor } from '../model/state/held-state.ts'
 import { Answers, type OutcomeInput } from './answers.ts'
-import type { Direction } from './brakes.ts'
+import type { Direction } from './brake-state.ts'
 import { Committing } from './committing.ts'
 import { plan } from './decide.ts'
 import type { Engine } from './engine.ts'
@@ -115,6 +115,7 @@ export class Cycle {
     if (referred !== undefined) await referred
     if (this.#engine.brakes.wantsRecords(this.#turn.nowMs)) await this.#learnRecords()
     this.#plan()
+    this.#endFirstReads()
     this.#committing.sendVolatile()
     await this.#committing.commit()
     if (this.#engine.killed) return
@@ -279,14 +280,31 @@ export class Cycle {
   /** Whether a write may leave now: a slot is free, and no brake holds what goes in this direction. */
   #mayWrite(work: RecordWork, to: AppId): 'yes' | 'no' | 'braked' {
     const { dispatcher, brakes } = this.#engine
+    if (!brakes.contact.isOver && !this.#isAskedFor(work, to)) return 'braked'
     if (!dispatcher.hasSlot(to)) return 'no'
     const direction = directionOf(work, to)
     if (direction !== null && !brakes.pass(direction, work.state.key, this.#turn.nowMs)) return 'braked'
     return dispatcher.takeSlot(to) ? 'yes' : 'no'
   }
 
+  /** Whether a person has asked for what a first contact leads to, or need not be asked. */
+  #isAskedFor(work: RecordWork, to: AppId): boolean {
+    const direction = directionOf(work, to)
+    const isCreate = work.state.lanes[to]?.nativeId == null
+    return direction === null || this.#engine.brakes.contact.passes(direction, work.state.key, isCreate)
+  }
+
+  /** After the planning: only then is it known what the last of what was read leads to. */
+  #endFirstReads(): void {
+    const { brakes, dispatcher } = this.#engine
+    for (const { app, atMs } of this.#turn.firstReads) {
+      for (const [to, key] of brakes.contact.end(app, atMs)) this.#turn.behind.push({ app: to, key })
+      dispatcher.unhold(app)
+    }
+  }
+
   #plan(): void {
-    const { info } = this.#engine
+    const { info, brakes } = this.#engine
     const { batch, fresh } = this.#turn
     const nativeOf = (app: AppId, key: CanonicalKey) => batch.nativeOf(app, key)
     const isGone = (app: AppId, key: CanonicalKey) => batch.isGone(app, key)
@@ -295,6 +313,7 @@ export class Cycle {
       work.state = deriveWritebacks(work.entity, work.state, { seq, atMs: this.#turn.nowMs })
       for (const binding of work.entity.bindings.values()) {
         let isBraked = false
+        if (!brakes.contact.isOver) brakes.contact.forget(work.state.key, binding.app)
         const planned = plan(work, binding, {
           nowMs: this.#turn.nowMs,
           seq,

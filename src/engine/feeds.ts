@@ -1,11 +1,15 @@
 import { SyncError } from '../errors/index.ts'
 import type { AppId } from '../model/ids.ts'
+import type { Note } from '../model/record.ts'
 import type { Connector } from '../ports/app.ts'
 import type { Engine } from './engine.ts'
 
 /** Changes taken in one read of a feed: one commit's worth. */
 const READ_MAX = 500
 const PAUSE_AFTER_ERROR_MS = 1_000
+/** Of what an application held already so much stands in the journal ahead of the fold: some batches' worth, so that memory stays flat and live changes of others are not kept waiting. */
+const FIRST_UNDECIDED_MAX = 5_000
+const PAUSE_FULL_MS = 5
 
 /** Reads the feeds of all sources by cursor: what was read and where it ends become durable together, and only then is the position confirmed. */
 export class FeedReader {
@@ -26,15 +30,28 @@ export class FeedReader {
 
   /**
    * Begins to read. An application whose feed was never read before is not written to until what it holds is known: otherwise the hub would create there
-   * what it already has.
+   * what it already has. That stands in the store before anything is read, so that a hub which is killed meanwhile still knows it.
    */
   async start(): Promise<void> {
-    for (const connector of this.#connectors.values()) {
-      for (const { feed, everyMs } of connector.source.feeds) {
-        if ((await this.#engine.journal.feed(connector.app, feed)) === null) this.#hold(connector.app, feed)
-        this.#readLater(connector, feed, everyMs, 0)
-      }
+    const { journal, brakes, clock } = this.#engine
+    const notes: Note[] = []
+    for (const { app, source } of this.#connectors.values()) {
+      let isNew = brakes.contact.isReading(app)
+      for (const { feed } of source.feeds) isNew ||= (await journal.feed(app, feed)) === null
+      if (!isNew) continue
+      if (!brakes.contact.isReading(app)) notes.push(brakes.contact.begin(app, clock.nowMs()))
+      for (const { feed } of source.feeds) this.#hold(app, feed)
     }
+    if (notes.length > 0) await this.#write(notes)
+    for (const connector of this.#connectors.values())
+      for (const { feed, everyMs } of connector.source.feeds) this.#readLater(connector, feed, everyMs, 0)
+  }
+
+  /** Nothing else commits yet. */
+  #write(notes: readonly Note[]): Promise<void> {
+    const { store, info } = this.#engine
+    const nothing = { records: [], links: [], matches: [], held: [], heldDone: [], conflicts: [] }
+    return store.commit({ epoch: info?.epoch ?? 0, cursor: null, ...nothing, notes })
   }
 
   #hold(app: AppId, feed: string): void {
@@ -42,12 +59,12 @@ export class FeedReader {
     this.#engine.dispatcher.hold(app)
   }
 
-  /** A feed has been read to its end once. */
-  #caughtUp(app: AppId, feed: string): void {
-    if (!this.#unread.delete(nameOf(app, feed))) return
-    for (const other of this.#unread) if (other.startsWith(app + '\u0000')) return
-    this.#engine.dispatcher.unhold(app)
-    this.#engine.wake()
+  /** A feed has been read to its end once. What it gave stands in the journal; writes may begin when all of that is decided on, so that is said there, too. */
+  async #caughtUp(app: AppId, feed: string): Promise<void> {
+    if (!this.#unread.has(nameOf(app, feed))) return
+    const isLast = ![...this.#unread].some((other) => other.startsWith(app + '\u0000') && other !== nameOf(app, feed))
+    if (isLast) await this.#engine.operate({ action: 'first-read', app })
+    this.#unread.delete(nameOf(app, feed))
   }
 
   /** Resolves once every feed of the application has been read to its end by a read that began after this call, and the journal has what it gave. */
@@ -78,10 +95,10 @@ export class FeedReader {
     if (this.#abort.signal.aborted) return
     const timer = this.#engine.clock.timer(delayMs, () => {
       if (this.#abort.signal.aborted) return
-      this.#readOnce(connector, feed).then(
-        (more) => {
-          if (!more) this.#caughtUp(connector.app, feed)
-          this.#readLater(connector, feed, everyMs, more ? 0 : everyMs)
+      this.#readAndNote(connector, feed).then(
+        (came) => {
+          const pauseMs = { more: 0, end: everyMs, later: Math.max(everyMs, PAUSE_FULL_MS) }[came]
+          this.#readLater(connector, feed, everyMs, pauseMs)
         },
         (error: unknown) => {
           if (this.#abort.signal.aborted) return
@@ -96,29 +113,40 @@ export class FeedReader {
     this.#timers.set(nameOf(connector.app, feed), timer)
   }
 
-  async #readOnce(connector: Connector, feed: string): Promise<boolean> {
+  async #readAndNote(connector: Connector, feed: string): Promise<Came> {
+    const came = await this.#readOnce(connector, feed)
+    if (came === 'end') await this.#caughtUp(connector.app, feed)
+    return came
+  }
+
+  async #readOnce(connector: Connector, feed: string): Promise<Came> {
     const { journal, limits, cursor } = this.#engine
-    if (journal.last() - cursor > limits.backlogMax) return false
+    const isFirst = this.#unread.has(nameOf(connector.app, feed))
+    const undecidedMax = isFirst ? Math.min(limits.backlogMax, FIRST_UNDECIDED_MAX) : limits.backlogMax
+    if (journal.last() - cursor > undecidedMax) return 'later'
     const after = await journal.feed(connector.app, feed)
     const asked = this.#passes.filter((pass) => pass.app === connector.app && pass.missing.has(feed))
     const reading = connector.source.read(feed, after, READ_MAX, this.#abort.signal)
     if (asked.length > 0) connector.source.hurry?.(feed)
     const { changes, position, more } = await reading
-    if (this.#abort.signal.aborted) return false
+    if (this.#abort.signal.aborted) return 'later'
     if (changes.length === 0 && position === after) {
       if (!more) this.#passedBy(asked, feed)
-      return false
+      return more ? 'later' : 'end'
     }
     await this.#engine.append(
       changes.map((change) => this.#engine.newNotification(change)),
       [{ app: connector.app, feed, position }],
     )
-    if (this.#abort.signal.aborted) return false
+    if (this.#abort.signal.aborted) return 'later'
     if (!more) this.#passedBy(asked, feed)
     await connector.source.confirm(feed, position)
-    return more
+    return more ? 'more' : 'end'
   }
 }
+
+/** What a read of a feed came to. later: too much is undecided, so nothing was read. */
+type Came = 'more' | 'end' | 'later'
 
 interface Pass {
   readonly app: AppId

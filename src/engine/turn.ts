@@ -42,6 +42,8 @@ export class Turn {
   readonly recovered = new Set<CanonicalKey>()
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
+  /** Applications of which this turn has decided the last that they held when their feeds were first read. */
+  readonly firstReads: { readonly app: AppId; readonly atMs: number }[] = []
   /** What planning found for each lane of the touched records; idle where it is not named. */
   readonly planned = new Map<string, Planned>()
   /** Reads of records that are not linked yet. */

@@ -401,6 +401,12 @@ export const ERROR_CODES = {
     manual:
       'More deletes or writes went from one application to another than `brakes` of the config allows. The rest is held, everything else goes on. `latchwork brake list` shows it; `latchwork brake release` lets it go, where the change is meant.',
   },
+  'brake.first-contact': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'An application was read for the first time, and that would create more records in another than may be created without a word (`brakes.firstContactCreates`). Nothing of it is written. `latchwork rehearse` lists what would be; `latchwork backfill`, or `latchwork brake release`, lets it go.',
+  },
   'merge.manual': {
     handling: 'park',
     status: 409,

@@ -77,6 +77,8 @@ export type OperatorAction =
   | { readonly action: 'replay'; readonly seq: JournalPosition }
   /** Lets what a tripped brake holds go on: `<from>><to>:<deletes or writes>`. */
   | { readonly action: 'release-brake'; readonly brake: string }
+  /** Everything that an application held when its feeds were first read stands before this in the journal. */
+  | { readonly action: 'first-read'; readonly app: AppId }
   /** Read the record in this application now, and fold what it holds. */
   | { readonly action: 'reread'; readonly key: CanonicalKey; readonly app: AppId }
   /** Takes the deletion of a record back, whatever became of it: it is created again where it is gone. */

@@ -159,6 +159,8 @@ export interface BindingModel {
 export interface BrakeLimits {
   readonly deletes: { readonly least: number; readonly percent: number; readonly withinMs: number } | null
   readonly writesPerMinute: number | null
+  /** What a first contact may create in one direction before a person is asked; null: anything. */
+  readonly firstContactCreates: number | null
 }
 
 export interface HubModel {
@@ -172,9 +174,10 @@ export interface HubModel {
 
 /**
  * A bulk job that goes wrong deletes hundreds; people who tidy up delete some. One percent is for large sets, where twenty deletions are a working day. Writes
- * are not braked by default: a first load is all writes.
+ * are not braked by default: a first load is all writes, which is asked about by its creates: a hundred is what a person would make by hand in an afternoon.
  */
 export const BRAKES_DEFAULT: BrakeLimits = {
   deletes: { least: 20, percent: 1, withinMs: 600_000 },
   writesPerMinute: null,
+  firstContactCreates: 100,
 }

@@ -6,6 +6,7 @@ import {
   forgetBackfill,
   hasUnfinishedBackfill,
 } from '../contact/index.ts'
+import { FIRST_CONTACT } from '../engine/first-contact.ts'
 import { SyncError } from '../errors/index.ts'
 import { asEntityName } from '../model/ids.ts'
 import type { HubContext } from './hub.ts'
@@ -49,6 +50,8 @@ export class BackfillJob {
         )
     }
     if (again) await forgetBackfill(this.#context.engine)
+    // Whoever asks for a backfill has seen what it writes; so has who asked for the same when a feed was read for the first time.
+    await this.#context.engine.operate({ action: 'release-brake', brake: FIRST_CONTACT })
     this.#run(recordsPerSecond, entities)
     return this.status()
   }
@@ -77,6 +80,7 @@ export class BackfillJob {
   #state(behind: number): BackfillStatus['state'] {
     if (this.#backfill === null) return 'none'
     if (this.#ended instanceof SyncError) return 'failed'
+    if (this.#ended === 'done' && this.#context.engine.brakes.contact.isUnderWay) return 'reading'
     if (this.#ended === 'done') return behind > 0 ? 'delivering' : 'done'
     return this.#backfill.isPaused ? 'paused' : 'reading'
   }

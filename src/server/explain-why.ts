@@ -1,4 +1,4 @@
-import { type BrakeState, brakeId } from '../engine/brakes.ts'
+import { type BrakeKind, type BrakeState, brakeId } from '../engine/brake-state.ts'
 import type { BindingModel, EntityModel } from '../model/entity.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Lane, RecordState, Verdict } from '../model/record.ts'
@@ -174,10 +174,12 @@ function neverThere(record: RecordState, app: AppId, binding: BindingModel | nul
 function tripped(record: RecordState, to: AppId, { brakes }: Around): Reason | undefined {
   const kind = record.deleted ? 'deletes' : 'writes'
   const from = record.deleted ? record.deletion?.app : newest(record)
-  const brake = from === undefined ? undefined : brakes.find((one) => one.id === brakeId({ from, to, kind }))
+  const kinds: readonly BrakeKind[] = [kind, 'first-contact']
+  const ids = from === undefined ? [] : kinds.map((one) => brakeId({ from, to, kind: one }))
+  const brake = brakes.find(({ id }) => ids.includes(id))
   if (brake === undefined) return undefined
   return of(
-    `the brake on ${kind} from ${brake.from} holds it`,
+    `the brake on ${brake.kind} from ${brake.from} holds it`,
     `\`latchwork brake release '${brake.id}'\``,
     brake.sinceMs,
     'brake.tripped',

@@ -1,4 +1,4 @@
-import { BRAKE_NOTE, type BrakeState } from '../engine/brakes.ts'
+import { BRAKE_NOTE, type BrakeState } from '../engine/brake-state.ts'
 import { type ClockFinding, NEAR_MISS_NOTE, type NearMiss, SKEW_NOTE } from '../engine/findings.ts'
 import type { AppId, CanonicalKey, EntityName, NativeId, OpId } from '../model/ids.ts'
 import { isLatchClosed, type OpenLane } from '../model/record.ts'

@@ -1,4 +1,4 @@
-import type { BrakeState } from '../engine/brakes.ts'
+import type { BrakeState } from '../engine/brake-state.ts'
 import type { EngineStats } from '../engine/stats.ts'
 import type { CapabilityClass } from '../model/capabilities.ts'
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId } from '../model/ids.ts'

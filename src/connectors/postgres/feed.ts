@@ -154,7 +154,7 @@ export class LogFeed {
     this.#watch()
     for (;;) {
       if (receiver.failure !== null) throw receiver.failure
-      if (!receiver.isEmpty) return this.#fromLog(running, max)
+      if (!receiver.isEmpty) return await this.#fromLog(running, max)
       const unread = await this.#unread(running)
       if (unread !== undefined) return this.#fromTable(running, unread, max, signal)
       const leftMs = endMs - clock.monotonicMs()
@@ -163,7 +163,7 @@ export class LogFeed {
     }
   }
 
-  #fromLog(running: Running, max: number) {
+  async #fromLog(running: Running, max: number) {
     const taken = running.receiver.take(max)
     const last = taken[taken.length - 1]
     if (last !== undefined) {
@@ -174,7 +174,7 @@ export class LogFeed {
     return {
       changes: taken.map(({ change }) => change),
       position: positionText(running.position),
-      more: !running.receiver.isEmpty || running.position.reading !== null,
+      more: !running.receiver.isEmpty || (await this.#unread(running)) !== undefined,
     }
   }
 

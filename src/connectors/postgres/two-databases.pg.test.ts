@@ -41,6 +41,7 @@ function hubOf(first: TestDatabase, second: TestDatabase) {
   const store = app(second)
   return defineHub({
     apps: { desk, store },
+    brakes: { firstContactCreates: 'off' },
     sync: [
       sync(
         customer,
