@@ -13,6 +13,8 @@ export function spellInstant(text: string): string | undefined {
   if (spellDate(date) === undefined || hour > '23' || minute > '59' || second > '59') return undefined
   const offset = offsetMinutes(zone)
   if (offset === undefined) return undefined
+  // Most instants come in UTC: what is checked already needs no arithmetic. HOT PATH of comparisons.
+  if (offset === 0) return `${date}T${hour}:${minute}:${second}.${spellFraction(fraction)}Z`
   const ms = Date.parse(`${date}T${hour}:${minute}:${second}.000Z`) - offset * 60_000
   return instantOfSeconds(ms / 1000, fraction)
 }
@@ -31,8 +33,10 @@ export function instantOfSeconds(seconds: number, fraction: string): string | un
   if (Number.isNaN(date.getTime())) return undefined
   const text = date.toISOString()
   if (text.length !== 24) return undefined
-  return `${text.slice(0, 19)}.${fraction.replace(/0+$/, '').padEnd(3, '0')}Z`
+  return `${text.slice(0, 19)}.${spellFraction(fraction)}Z`
 }
+
+const spellFraction = (digits: string): string => (digits === '' ? '000' : digits.replace(/0+$/, '').padEnd(3, '0'))
 
 /** Whole seconds since 1970 and the digits after them, of an instant in its canonical spelling. */
 export function secondsOfInstant(text: string): { readonly seconds: number; readonly fraction: string } | undefined {
@@ -43,7 +47,15 @@ export function secondsOfInstant(text: string): { readonly seconds: number; read
 
 /** A calendar date that exists, `YYYY-MM-DD`. */
 export function spellDate(text: string): string | undefined {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined
-  const date = new Date(`${text}T00:00:00Z`)
-  return !Number.isNaN(date.getTime()) && date.toISOString().slice(0, 10) === text ? text : undefined
+  if (!DATE.test(text)) return undefined
+  const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8))]
+  return month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month) ? text : undefined
+}
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+function daysOf(year: number, month: number): number {
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  return month === 2 && isLeap ? 29 : (DAYS[month - 1] as number)
 }

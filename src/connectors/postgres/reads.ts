@@ -92,7 +92,8 @@ export class RecordReader {
       const seen = await session.query('SELECT pg_current_snapshot()::text, pg_current_wal_flush_lsn()::text')
       const [snapshotText, flushLsn] = seen.rows[0] ?? []
       const { rows } = await session.query(text, values)
-      const drafts = rows.map((row) => draftOf(plan, row))
+      const places = placesOf(plan)
+      const drafts = rows.map((row) => draftOf(plan, places, row))
       const byId = new Map(drafts.map((draft) => [draft.nativeId as string, draft]))
       for (const part of plan.parts) {
         for (const draft of drafts) draft.record[part.use.container] = []
@@ -142,24 +143,38 @@ interface Draft {
   readonly sourceTimeMs: number | undefined
 }
 
-function draftOf(plan: TablePlan, row: Row): Draft {
+/** Where in a row what is wanted of it stands; -1 for what there is not. Found once for all rows of a page. */
+interface Places {
+  readonly id: readonly number[]
+  readonly correlation: number
+  readonly updatedAt: number
+}
+
+function placesOf(plan: TablePlan): Places {
+  const placeOf = (name: string | null): number => plan.columns.findIndex((column) => column.name === name)
+  return {
+    id: plan.id.map(({ name }) => placeOf(name)),
+    correlation: placeOf(plan.correlation?.name ?? null),
+    updatedAt: placeOf(plan.use.updatedAt),
+  }
+}
+
+/** HOT PATH of first contact and of comparisons. */
+function draftOf(plan: TablePlan, places: Places, row: Row): Draft {
   const record: Record<string, NativeData> = {}
-  const texts = new Map<string, string | null>()
   for (let i = 0; i < plan.columns.length; i++) {
     const column = plan.columns[i] as Column
     const text = row[i] ?? null
-    texts.set(column.name, text)
     record[column.name] = text === null ? null : column.read(text)
   }
-  const key = plan.id.map((column) => texts.get(column.name) ?? '')
-  const correlation = plan.correlation === null ? null : texts.get(plan.correlation.name)
-  const time = plan.use.updatedAt === null ? null : texts.get(plan.use.updatedAt)
-  const ms = typeof time === 'string' ? Date.parse(time.replace(' ', 'T').replace(/\+00$/, 'Z')) : Number.NaN
+  const key = places.id.map((place) => row[place] ?? '')
+  const time = row[places.updatedAt] ?? null
+  const ms = time === null ? Number.NaN : Date.parse(time.replace(' ', 'T').replace(/\+00$/, 'Z'))
   return {
     nativeId: asNativeId(joinKey(key)),
     key,
     record,
-    correlationId: correlation ?? undefined,
+    correlationId: row[places.correlation] ?? undefined,
     sourceTimeMs: Number.isNaN(ms) ? undefined : ms,
   }
 }
