@@ -94,7 +94,7 @@ export class Engine {
   cursor = asJournalPosition(0)
   /** The newest entry taken from the tail. */
   taken = asJournalPosition(0)
-  readonly #feeds: FeedReader
+  readonly feeds: FeedReader
   readonly #tail: Tail
   #isReady = false
   #running: Promise<void> | null = null
@@ -145,9 +145,9 @@ export class Engine {
       take: (input, lane) => this.#takeInput({ input, lane }),
       slotsFree: () => this.#wakeSoon(0),
       lastPosition: () => this.journal.last(),
-      passFeeds: (app) => this.passFeeds(app),
+      passFeeds: (app) => this.feeds.passed(app),
     })
-    this.#feeds = new FeedReader(this, options.connectors)
+    this.feeds = new FeedReader(this, options.connectors)
   }
 
   get killed(): boolean {
@@ -158,7 +158,7 @@ export class Engine {
   async start(): Promise<void> {
     this.info = await this.store.open()
     await this.#recover()
-    await this.#feeds.start()
+    await this.feeds.start()
     this.#isReady = true
     this.wake()
   }
@@ -192,11 +192,6 @@ export class Engine {
   /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable. */
   async operate(operator: OperatorAction): Promise<void> {
     await this.append([this.#newEntry({ type: 'operator', operator }, null)])
-  }
-
-  /** Resolves once all feeds of the application were read past the time of this call, and the journal has what they told. */
-  passFeeds(app: AppId): Promise<void> {
-    return this.#feeds.passed(app)
   }
 
   /** Appends inputs and hands those that are new to the loop, in journal order. */
@@ -476,7 +471,7 @@ export class Engine {
     if (this.#killed || this.#stopping) return
     this.#stopping = true
     this.door.release()
-    this.#feeds.stop()
+    this.feeds.stop()
     const deadline = this.clock.monotonicMs() + graceMs
     this.dispatcher.drain()
     while (
@@ -493,7 +488,7 @@ export class Engine {
     this.#killed = true
     this.#timer?.cancel()
     this.door.close()
-    this.#feeds.stop()
+    this.feeds.stop()
     this.dispatcher.kill()
   }
 }

@@ -85,7 +85,7 @@ async function passed(engine: HubContext['engine'], app: BindingModel['app']): P
     ),
   )
   try {
-    await Promise.race([engine.passFeeds(app), promise])
+    await Promise.race([engine.feeds.passed(app), promise])
   } finally {
     tooLong.cancel()
   }
