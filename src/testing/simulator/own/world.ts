@@ -308,6 +308,6 @@ function playedModel(model: HubModel, capabilities: ReadonlyMap<AppId, Capabilit
     ...model,
     entities,
     bindingsOf: (app, object) => model.bindingsOf(app, object).map((binding) => played.get(binding) ?? binding),
-    brakes: { deletes: null, writesPerMinute: null },
+    brakes: { deletes: null, writesPerMinute: null, firstContactCreates: null },
   }
 }
