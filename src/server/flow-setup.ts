@@ -18,8 +18,6 @@ import { decodeAgain, listenersOf } from './doors.ts'
 import { MessageRecorder, RecordedDoor } from './message-recorder.ts'
 import type { Environment } from './secrets.ts'
 
-export const runsPath = (dataDir: string): string => join(dataDir, 'flows.db')
-
 export const messagesPath = (dataDir: string): string => join(dataDir, 'messages.db')
 
 export interface FlowSetup {

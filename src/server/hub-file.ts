@@ -10,6 +10,7 @@ export interface HubFile {
 
 export const hubFilePath = (dataDir: string): string => join(dataDir, 'hub.json')
 export const statePath = (dataDir: string): string => join(dataDir, 'state.db')
+export const runsPath = (dataDir: string): string => join(dataDir, 'flows.db')
 export const journalFolder = (dataDir: string): string => join(dataDir, 'journal')
 
 /** Readable by its owner only: it says where the hub listens. Written aside and renamed, so that nobody reads half of it. */

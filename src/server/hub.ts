@@ -8,12 +8,12 @@ import type { Accepted, Connector, RawReply, RawRequest } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { Journal } from '../ports/journal.ts'
 import type { FlowExecutor } from '../ports/listen.ts'
-import { SqliteMessageLog, SqliteRunStore } from '../stores/sqlite/index.ts'
+import { SqliteMessageLog } from '../stores/sqlite/index.ts'
 import { createAdmin } from './admin.ts'
 import { replyAfterDelivery } from './after-delivery.ts'
 import { BackfillJob } from './backfilling.ts'
 import { connectorsOf } from './connectors.ts'
-import { createFlows, type FlowSetup, followVerdicts, messagesPath, runsPath } from './flow-setup.ts'
+import { createFlows, type FlowSetup, followVerdicts, messagesPath } from './flow-setup.ts'
 import { removeHubFile, writeHubFile } from './hub-file.ts'
 import { createListener, type Listener } from './listener.ts'
 import { withoutSecrets } from './log.ts'
@@ -190,7 +190,7 @@ class Hub implements RunningHub {
       engine: this.#engine,
       connectors: this.#connectors,
       journal: this.#journal,
-      runs: new SqliteRunStore({ path: runsPath(dataDir) }),
+      runs: this.#storage.runs,
       messages: new SqliteMessageLog({ path: messagesPath(dataDir) }),
       env: this.#options.env,
       clock,

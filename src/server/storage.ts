@@ -2,16 +2,18 @@ import { readFileSync } from 'node:fs'
 import { resolveText } from '../config/env.ts'
 import type { StoreDefinition } from '../config/store.ts'
 import type { Journal } from '../ports/journal.ts'
+import type { RunStore } from '../ports/runs.ts'
 import type { Store, StoreReader } from '../ports/store.ts'
 import type { PostgresStoreOptions } from '../stores/postgres/index.ts'
-import { openSqliteReader, SqliteJournal, SqliteStore } from '../stores/sqlite/index.ts'
-import { journalFolder, statePath } from './hub-file.ts'
+import { openSqliteReader, SqliteJournal, SqliteRunStore, SqliteStore } from '../stores/sqlite/index.ts'
+import { journalFolder, runsPath, statePath } from './hub-file.ts'
 import type { Environment } from './secrets.ts'
 
-/** The hub's store, not opened yet, and its journal, opened: the journal's lock says at once whether another hub is there. */
+/** The hub's store and the runs of its flows, not opened yet, and its journal, opened: the journal's lock says at once whether another hub is there. */
 export interface Storage {
   readonly store: Store
   readonly journal: Journal
+  readonly runs: RunStore
   /** Texts that nobody may read in a log. */
   readonly secrets: readonly string[]
 }
@@ -19,12 +21,13 @@ export interface Storage {
 export async function openStorage(definition: StoreDefinition, dataDir: string, env: Environment): Promise<Storage> {
   if (definition.kind === 'sqlite') {
     const journal = await SqliteJournal.open({ folder: journalFolder(dataDir) })
-    return { store: new SqliteStore({ path: statePath(dataDir) }), journal, secrets: [] }
+    const runs = new SqliteRunStore({ path: runsPath(dataDir) })
+    return { store: new SqliteStore({ path: statePath(dataDir) }), journal, runs, secrets: [] }
   }
   const options = postgresOptions(definition, env)
-  const { PostgresJournal, PostgresStore } = await import('../stores/postgres/index.ts')
+  const { PostgresJournal, PostgresRunStore, PostgresStore } = await import('../stores/postgres/index.ts')
   const journal = await PostgresJournal.open(options)
-  return { store: new PostgresStore(options), journal, secrets: [options.url] }
+  return { store: new PostgresStore(options), journal, runs: new PostgresRunStore(options), secrets: [options.url] }
 }
 
 /** For commands that ask without a running hub. */

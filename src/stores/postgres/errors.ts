@@ -18,7 +18,7 @@ const NEXT_STEPS: readonly (readonly [prefix: string, next: string])[] = [
   ['28', 'check the user and password in the URL, and pg_hba.conf'],
   ['3D000', 'create the database first: `createdb`'],
   ['42501', 'grant the user CREATE on the database, and usage of the schema'],
-  ['53300', 'raise max_connections, or give the hub a pool of its own; it needs up to 6 connections'],
+  ['53300', 'raise max_connections, or give the hub a pool of its own; it needs up to 7 connections'],
   ['25006', 'this is a read-only replica: name the primary'],
   ['57P', 'the server is restarting or was told to stop; work goes on by itself when it is back'],
   ['E', UNREACHABLE],

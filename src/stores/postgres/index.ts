@@ -1,5 +1,6 @@
 export type { PgModule } from './driver.ts'
 export { PostgresJournal, type PostgresJournalOptions } from './journal.ts'
+export { PostgresRunStore } from './runs.ts'
 export {
   type MigrationReport,
   markPostgresRestored,

@@ -147,10 +147,58 @@ CREATE TABLE ${s}.notes (
 );
 `,
   },
+  {
+    what: 'runs of flows',
+    sql: (s) => `
+-- A fence of its own, so that runs and records do not wait for each other's commits.
+CREATE TABLE ${s}.run_state (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  epoch bigint NOT NULL DEFAULT 0,
+  commits bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 20);
+INSERT INTO ${s}.run_state DEFAULT VALUES;
+
+CREATE TABLE ${s}.runs (
+  seq bigint PRIMARY KEY,
+  flow text COLLATE "C" NOT NULL,
+  state text NOT NULL,
+  ended_at_ms bigint,
+  body text NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX runs_unfinished ON ${s}.runs (flow, seq) WHERE ended_at_ms IS NULL;
+CREATE INDEX runs_parked ON ${s}.runs (state, seq) WHERE state NOT IN ('done', 'running');
+
+CREATE TABLE ${s}.run_cursors (
+  flow text COLLATE "C" PRIMARY KEY,
+  position bigint NOT NULL
+) WITH (fillfactor = 20);
+`,
+  },
 ]
 
 /** Functions are no data: they are made anew whenever the schema is opened for writing, so that they always fit this code. */
 export const functionsOf = (s: string): string => `
+CREATE OR REPLACE FUNCTION ${s}.commit_runs(
+  p_epoch bigint,
+  r_seq bigint[], r_flow text[], r_state text[], r_ended bigint[], r_body text[],
+  c_flow text[], c_position bigint[]
+) RETURNS bigint LANGUAGE plpgsql AS $fn$
+DECLARE
+  v_commits bigint;
+BEGIN
+  UPDATE ${s}.run_state SET commits = commits + 1 WHERE epoch = p_epoch RETURNING commits INTO v_commits;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'epoch % tried to commit, the run store is at epoch %', p_epoch, (SELECT epoch FROM ${s}.run_state)
+      USING ERRCODE = 'LW001';
+  END IF;
+  INSERT INTO ${s}.runs SELECT * FROM unnest(r_seq, r_flow, r_state, r_ended, r_body)
+  ON CONFLICT (seq) DO UPDATE SET state = excluded.state, ended_at_ms = excluded.ended_at_ms, body = excluded.body;
+  INSERT INTO ${s}.run_cursors SELECT * FROM unnest(c_flow, c_position)
+  ON CONFLICT (flow) DO UPDATE SET position = excluded.position;
+  RETURN v_commits;
+END
+$fn$;
+
 CREATE OR REPLACE FUNCTION ${s}.commit_batch(
   p_epoch bigint, p_consumer text, p_position bigint,
   r_key text[], r_entity text[], r_shard int[], r_rev bigint[], r_expect bigint[], r_deleted boolean[], r_body text[], r_verdicts text[], r_lanes boolean[],
