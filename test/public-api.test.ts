@@ -16,7 +16,8 @@ const PUBLIC: Readonly<Record<string, string>> = {
   './connectors/nats': 'createNatsListener csv form header json multipart nats soap text xml',
   './stores/sqlite':
     'SqliteJournal SqliteMessageLog SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
-  './stores/postgres': 'PostgresJournal PostgresStore markPostgresRestored migratePostgres openPostgresReader',
+  './stores/postgres':
+    'PostgresJournal PostgresRunStore PostgresStore markPostgresRestored migratePostgres openPostgresReader',
   './stores/memory': 'MemoryJournal MemoryRunStore MemoryStore',
   './testing': 'journalSuite runStoreSuite sourceSuite storeSuite targetSuite',
 }
