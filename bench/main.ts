@@ -1,11 +1,16 @@
 /**
- * npm run bench -- <name> [--json] [--rounds N]: http, db, listener, latch, latching or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
+ * npm run bench -- <name> [--json] [--rounds N] [--rows N]: http, db, contact, listener, latch, latching or restart. Progress on stderr; with --json one object on stdout, otherwise the same laid out.
  */
 import { parseArgs } from 'node:util'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, rounds: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    rows: { type: 'string' },
+    only: { type: 'string' },
+  },
 })
 const progress = (text: string): void => void process.stderr.write(text + '\n')
 const rounds = values.rounds === undefined ? {} : { rounds: Number(values.rounds) }
@@ -20,6 +25,10 @@ const BENCHES: Readonly<Record<string, () => Promise<object>>> = {
     const { runDbBench } = await import('./db.ts')
     const only = values.only === undefined ? {} : { only: values.only.split(',') as ('native' | 'hub')[] }
     return runDbBench({ ...rounds, ...only, progress })
+  },
+  contact: async () => {
+    const { runContactBench } = await import('./contact.ts')
+    return runContactBench({ ...(values.rows === undefined ? {} : { rows: Number(values.rows) }), progress })
   },
   listener: async () => {
     const { runListenerBench } = await import('./listener.ts')

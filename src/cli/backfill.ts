@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { SyncError } from '../errors/index.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import type { BackfillStatus } from '../server/backfilling.ts'
+import type { UndoStatus } from '../server/undoing.ts'
 import { requireHub } from './access.ts'
 import { EXIT } from './exit-codes.ts'
 import type { HubClient } from './hub-client.ts'
@@ -18,6 +19,7 @@ export interface BackfillCommandOptions {
   readonly pause?: boolean
   readonly resume?: boolean
   readonly detach?: boolean
+  readonly undo?: boolean
 }
 
 /** Creates that need no confirmation: what a person would have made by hand in an afternoon. */
@@ -27,6 +29,7 @@ const POLL_MS = 500
 /** First contact: brings in what the applications hold already, after it was said what that will write. */
 export async function backfill(context: CommandContext, own: BackfillCommandOptions): Promise<number> {
   const hub = requireHub({ ...context.options, env: context.process.env })
+  if (own.undo) return undo(context, own, hub)
   if (own.status) return show(context, await hub.get<BackfillStatus>('/api/backfill'))
   if (own.pause) return show(context, (await hub.post('/api/backfill/pause')) as BackfillStatus)
   if (own.resume) return show(context, (await hub.post('/api/backfill/resume')) as BackfillStatus)
@@ -65,6 +68,44 @@ async function confirmed(context: CommandContext, own: BackfillCommandOptions): 
   if (answer.trim().toLowerCase() !== 'yes') throw tooMany(creates, 'the answer was not yes')
   return records
 }
+
+/** Takes back what the last backfill created, and says what was left because somebody has changed it since. */
+async function undo(context: CommandContext, own: BackfillCommandOptions, hub: HubClient): Promise<number> {
+  const before = await hub.get<UndoStatus>('/api/backfill/undo')
+  if (before.state !== 'taking-back' && own.status !== true) {
+    if (own.yes !== true)
+      throw new SyncError(
+        'backfill.unconfirmed',
+        'what the last backfill created would be deleted again, except for what was changed since. Nothing was begun; if it is meant, add --yes',
+      )
+    await hub.post('/api/backfill/undo')
+  }
+  const progress = new Progress(context.terminal, context.process.stderr)
+  for (;;) {
+    const status = await hub.get<UndoStatus>('/api/backfill/undo')
+    if (status.state !== 'taking-back' || own.status === true || own.detach === true) {
+      progress.clear()
+      return showUndo(context, status)
+    }
+    const taken = status.progress.reduce((sum, one) => sum + one.taken, 0)
+    progress.say(() => `${taken} records taken back`)
+    await new Promise<void>((resolve) => systemClock.timer(POLL_MS, resolve))
+  }
+}
+
+function showUndo({ terminal }: CommandContext, status: UndoStatus): number {
+  terminal.result(status, () => {
+    const lines = status.progress.flatMap(({ app, object, taken, leftCount, left }) => [
+      `  ${app} ${object}: ${taken} taken back, ${leftCount} left because they were changed there since`,
+      ...left.slice(0, LEFT_SHOWN).map((id) => `    ${app}:${id}`),
+    ])
+    const why = status.error === null ? '' : ` (${status.error.code}: ${status.error.message})`
+    return [`undo: ${status.state}${why}`, ...lines].join('\n')
+  })
+  return status.state === 'failed' ? EXIT.failure : EXIT.ok
+}
+
+const LEFT_SHOWN = 20
 
 const tooMany = (creates: number, why: string): SyncError =>
   new SyncError(

@@ -181,6 +181,7 @@ function addComparing(program: Command, choose: (action: Action) => void): void 
     .option('--creates-max <records>', 'refuse when day one would create more than these', countOf)
     .option('--yes', 'do not ask, however many records it creates')
     .option('--again', 'read everything once more')
+    .option('--undo', 'take back what the last one created and nobody has changed since; needs --yes')
     .option('--status', 'show how far it is')
     .option('--pause', 'pause the one under way')
     .option('--resume', 'go on after a pause')

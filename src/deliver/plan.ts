@@ -180,7 +180,13 @@ const OVERLAYS_MAX = 32
 
 const NO_NEED: Need = { patch: {}, root: 0 as JournalPosition, hops: 0 }
 
+/** Whether users of the application have set a value that stands: then the record there is theirs, too. */
+export const isTheirs = (record: RecordState, app: AppId): boolean =>
+  Object.values(record.head).some(({ origin }) => origin.app === app)
+
 function kindOf(record: RecordState, lane: Lane, binding: BindingModel): Intent['kind'] | null {
+  if (lane.withdrawn === true && !record.deleted && !isTheirs(record, lane.app))
+    return lane.exists === true ? 'delete' : null
   if (record.deleted) return lane.exists === true && binding.deletes === 'propagate' ? 'delete' : null
   if (lane.exists === true) return 'update'
   return lane.nativeId === null && binding.createHere ? 'create' : null

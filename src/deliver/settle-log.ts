@@ -100,5 +100,6 @@ export function taken(
     knownAtMs: context.nowMs,
   }
   if (intent.kind !== 'create') return closed
-  return { ...closed, nativeId, exists: true, image: {}, sent: {}, token: null, overlays: [] }
+  const made = { nativeId, exists: true, image: {}, sent: {}, token: null, overlays: [], madeAtMs: context.nowMs }
+  return { ...closed, ...made }
 }

@@ -141,6 +141,7 @@ export function holding(
     own: [own, ...lane.own].slice(0, OWN_WRITES_MAX),
     readSeq: context.seq,
     knownAtMs: context.nowMs,
+    ...(intent.kind === 'create' ? { madeAtMs: context.nowMs } : {}),
   }
   return advanceBasis(record, held, heldAt(intent.headSeq))
 }

@@ -16,6 +16,7 @@ import type { At, RecordWork } from './record-work.ts'
 import { Samples } from './stats.ts'
 import { at, isBusy, laneReason, readReason, type Turn } from './turn.ts'
 import { undelete } from './undelete.ts'
+import { withdraw } from './withdraw.ts'
 
 export type OutcomeInput = Extract<Input, { type: 'outcome' }>
 export type ReadInput = Extract<Input, { type: 'read' }>
@@ -233,10 +234,11 @@ export class Answers {
       return
     }
     if (operator.action === 'reread') return this.#reread(entry, operator)
-    if (operator.action !== 'release') return
     const work = this.#turn.batch.work(operator.key)
     const binding = work?.entity.bindings.get(operator.app)
     if (work === undefined || binding === undefined) return
+    if (operator.action === 'withdraw')
+      return withdraw(work, binding, operator.nativeId, { seq: entry.seq, atMs: entry.atMs })
     work.say({ seq: entry.seq, atMs: entry.atMs }, operator.app, 'released', 'released by a person; tried again')
     const lane = work.lane(binding)
     const lost = lane.intent?.kind === 'create' && lane.park !== null

@@ -379,6 +379,11 @@ function takeSettled(
 export function finishDeletion(work: RecordWork, lane: Lane, token: Token | undefined, at: At): void {
   if (lane.nativeId !== null && lane.exists !== false) work.tombstone(lane, lane.nativeId, token ?? lane.token, at)
   const gone: Lane = { ...lane, exists: false, image: {}, sent: {}, intent: null, reading: null, readSeq: at.seq }
+  if (lane.withdrawn === true) {
+    const { withdrawn: _, madeAtMs: __, ...rest } = gone
+    work.setLane({ ...rest, detached: true })
+    return
+  }
   // A person took the deletion back while ours was under way: it is created again.
   work.setLane(work.state.deleted ? gone : reborn(gone))
 }

@@ -186,12 +186,12 @@ export class Engine {
         { retryAfterMs: 2000 },
       )
     }
-    return this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))
+    return this.append(changes.map((change) => this.newEntry({ type: 'notification', change }, dedupKeyOf(change))))
   }
 
   /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable. */
   async operate(operator: OperatorAction): Promise<void> {
-    await this.append([this.#newEntry({ type: 'operator', operator }, null)])
+    await this.append([this.newEntry({ type: 'operator', operator }, null)])
   }
 
   /** Appends inputs and hands those that are new to the loop, in journal order. */
@@ -225,12 +225,12 @@ export class Engine {
     return positions
   }
 
-  #newEntry(input: Input, dedupKey: string | null): NewEntry {
+  newEntry(input: Input, dedupKey: string | null): NewEntry {
     return { shard: 0, atMs: this.clock.nowMs(), mappingVersion: this.model.mappingVersion, input, dedupKey }
   }
 
   newNotification(change: Change): NewEntry {
-    return this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))
+    return this.newEntry({ type: 'notification', change }, dedupKeyOf(change))
   }
 
   /** Outcomes and reads are inputs like any other: journalled first. Under load some are gathered, so that they share a commit. */
@@ -247,7 +247,7 @@ export class Engine {
     const returned = this.#pendingInputs
     this.#pendingInputs = []
     this.#appending++
-    const entries = returned.map(({ input }) => this.#newEntry(input, null))
+    const entries = returned.map(({ input }) => this.newEntry(input, null))
     this.append(
       entries,
       undefined,

@@ -14,6 +14,11 @@ export const CONTACT_CODES = {
     manual:
       'A backfill would create more records than may be created without a word. Look at `latchwork rehearse`, then confirm with `--yes` or `--creates-max`.',
   },
+  'backfill.nothing': {
+    handling: 'park',
+    status: 409,
+    manual: 'A backfill was to be taken back, and none was ever asked for on this data folder.',
+  },
   'compare.interrupted': {
     handling: 'park',
     status: 409,

@@ -81,6 +81,8 @@ export type OperatorAction =
   | { readonly action: 'first-read'; readonly app: AppId }
   /** Read the record in this application now, and fold what it holds. */
   | { readonly action: 'reread'; readonly key: CanonicalKey; readonly app: AppId }
+  /** Takes back what a create of ours made in this application under this id, unless somebody there has changed it. */
+  | { readonly action: 'withdraw'; readonly key: CanonicalKey; readonly app: AppId; readonly nativeId: NativeId }
   /** Takes the deletion of a record back, whatever became of it: it is created again where it is gone. */
   | { readonly action: 'undelete'; readonly key: CanonicalKey }
   /** What stands of a field that is set aside: the value that an application holds, or one that the person gives. */

@@ -136,6 +136,10 @@ export interface Lane {
   readonly waitsFor: { readonly entity: EntityName; readonly key: CanonicalKey; readonly sinceMs: number } | null
   /** The app deleted it while others keep it (policy), so it is no longer followed there. */
   readonly detached: boolean
+  /** A create of ours made the record there, at this time (ms since 1970); absent where the application had it itself. */
+  readonly madeAtMs?: number
+  /** A person took back what we had made there: it is deleted, unless its own users have changed it, and not created again. */
+  readonly withdrawn?: true
   /** Own writes, newest first, at most `OWN_WRITES_MAX`. */
   readonly own: readonly OwnWrite[]
   /** Number of the next op of this lane. */

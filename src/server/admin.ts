@@ -15,6 +15,7 @@ import { problemReply } from './problem.ts'
 import { refOf, refText } from './ref-text.ts'
 import { addRereading } from './rereading.ts'
 import { hubStatus } from './status.ts'
+import { addUndoing } from './undoing.ts'
 
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
@@ -59,6 +60,7 @@ export function createAdmin(context: HubContext): Hono {
   addDecisions(app, context)
   addRereading(app, context)
   addBackfilling(app, context.backfill)
+  addUndoing(app, context.undo)
   addFeeds(app, context)
   return app
 }

@@ -5,6 +5,8 @@ import {
   type BackfillProgress,
   forgetBackfill,
   hasUnfinishedBackfill,
+  lastRun,
+  noteRun,
 } from '../contact/index.ts'
 import { FIRST_CONTACT } from '../engine/first-contact.ts'
 import { SyncError } from '../errors/index.ts'
@@ -19,6 +21,8 @@ export interface BackfillStatus {
   readonly behind: number
   readonly error: { readonly code: string; readonly message: string } | null
 }
+
+const DELIVERED_LOOK_MS = 200
 
 export type BackfillDeps = Pick<HubContext, 'engine' | 'stopping' | 'log'> & Pick<BackfillOptions, 'connectors'>
 
@@ -50,6 +54,7 @@ export class BackfillJob {
         )
     }
     if (again) await forgetBackfill(this.#context.engine)
+    await noteRun(this.#context.engine, { fromMs: this.#context.engine.clock.nowMs(), toMs: null })
     // Whoever asks for a backfill has seen what it writes; so has who asked for the same when a feed was read for the first time.
     await this.#context.engine.operate({ action: 'release-brake', brake: FIRST_CONTACT })
     this.#run(recordsPerSecond, entities)
@@ -85,6 +90,17 @@ export class BackfillJob {
     return this.#backfill.isPaused ? 'paused' : 'reading'
   }
 
+  /** Once all is delivered, so that what is created after that is no part of it. */
+  async #noteEnd(): Promise<void> {
+    const { engine, stopping } = this.#context
+    while (this.status().state !== 'done') {
+      if (stopping.aborted || engine.killed) return
+      await new Promise<void>((resolve) => engine.clock.timer(DELIVERED_LOOK_MS, resolve))
+    }
+    const run = await lastRun(engine)
+    if (run !== null && run.toMs === null) await noteRun(engine, { ...run, toMs: engine.clock.nowMs() })
+  }
+
   #run(recordsPerSecond: number, entities: readonly string[] | undefined): void {
     const { engine, connectors, stopping, log } = this.#context
     const backfill = new Backfill({
@@ -99,6 +115,7 @@ export class BackfillJob {
     backfill.run().then(
       () => {
         this.#ended = 'done'
+        void this.#noteEnd()
         log.log('info', 'the backfill has read everything', { progress: backfill.progress })
       },
       (error: unknown) => {

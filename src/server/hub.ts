@@ -22,6 +22,7 @@ import type { MessageRecorder, RecordedDoor } from './message-recorder.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
 import { type Environment, resolveApp, resolveListen } from './secrets.ts'
 import { openStorage, type Storage } from './storage.ts'
+import { UndoJob } from './undoing.ts'
 
 export interface HubOptions {
   readonly definition: HubDefinition
@@ -57,6 +58,7 @@ export interface HubContext {
   /** Aborted when the hub stops, so that streams which would stay open for ever end. */
   readonly stopping: AbortSignal
   readonly backfill: BackfillJob
+  readonly undo: UndoJob
 }
 
 export interface RunningHub extends AsyncDisposable {
@@ -204,9 +206,11 @@ class Hub implements RunningHub {
       stopping: this.#aborted.signal,
       log: this.#log,
     })
-    await this.#listen(this.#engine, this.#flows, promises, startedAtMs, backfill)
+    const undo = new UndoJob({ engine: this.#engine, stopping: this.#aborted.signal, log: this.#log })
+    await this.#listen(this.#engine, this.#flows, promises, startedAtMs, { backfill, undo })
     await backfill.takeUp()
     await this.#engine.start()
+    await undo.takeUp()
     await this.#flows.flows.start()
     await this.#flows.recorder.open()
     followVerdicts(this.#engine, this.#flows)
@@ -224,7 +228,7 @@ class Hub implements RunningHub {
     { flows, listeners, door, recorder }: FlowSetup,
     promises: readonly ObjectPromises[],
     startedAtMs: number,
-    backfill: BackfillJob,
+    jobs: Pick<HubContext, 'backfill' | 'undo'>,
   ): Promise<void> {
     const { definition, clock, host, port } = this.#options
     const admin = createAdmin({
@@ -243,7 +247,7 @@ class Hub implements RunningHub {
       listening: () => this.#address,
       isReady: () => this.#isReady,
       stopping: this.#aborted.signal,
-      backfill,
+      ...jobs,
     })
     this.#listener = createListener({
       sources: [...this.#connectors.values()].map((connector) => connector.source),

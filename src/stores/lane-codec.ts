@@ -37,6 +37,9 @@ export interface LaneBody {
   readonly x?: number
   readonly s?: number
   readonly c: number
+  /** made by us at, taken back */
+  readonly m?: number
+  readonly l?: 1
   /** swings */
   readonly v?: NonNullable<Lane['swings']>
 }
@@ -64,6 +67,8 @@ export function encodeLane(lane: Lane, head: Fields, headSeq: number): LaneBody 
   if (lane.own.length > 0) encodeOwn(lane.own, body)
   if (lane.nextOp !== 1) body.x = lane.nextOp
   if (lane.readSeq !== 0) body.s = lane.readSeq
+  if (lane.madeAtMs !== undefined) body.m = lane.madeAtMs
+  if (lane.withdrawn === true) body.l = 1
   if (lane.swings !== undefined) body.v = lane.swings
   return body
 }
@@ -92,6 +97,8 @@ export function decodeLane(app: AppId, body: LaneBody, head: Fields, headSeq: nu
     nextOp: body.x ?? 1,
     readSeq: asJournalPosition(body.s ?? 0),
     knownAtMs: body.c,
+    ...(body.m === undefined ? {} : { madeAtMs: body.m }),
+    ...(body.l === undefined ? {} : { withdrawn: true as const }),
     ...(body.v === undefined ? {} : { swings: body.v }),
   }
 }
