@@ -22,7 +22,7 @@ const before = (file: string, from: string, condition = 'true'): Edit => ({
 
 const point = (row: number, name: string, ...edits: Edit[]): FailPoint => ({ row, name, edits })
 
-const ACCEPTED = `    return this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))`
+const ACCEPTED = `    return this.append(changes.map((change) => this.newEntry({ type: 'notification', change }, dedupKeyOf(change))))`
 const COMMITTED = `    await this.#committing.commit()
     if (this.#engine.killed) return`
 const hasType = (type: string): string => `this.#entries.some((entry) => entry.input.type === '${type}')`

@@ -12,8 +12,8 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
     'acknowledged-before-journalled',
     'step 1: a notification is acknowledged only when the journal has it',
     ENGINE,
-    `    return this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change))))`,
-    `    void this.append(changes.map((change) => this.#newEntry({ type: 'notification', change }, dedupKeyOf(change)))).catch(() => {})
+    `    return this.append(changes.map((change) => this.newEntry({ type: 'notification', change }, dedupKeyOf(change))))`,
+    `    void this.append(changes.map((change) => this.newEntry({ type: 'notification', change }, dedupKeyOf(change)))).catch(() => {})
     return changes.map(() => null)`,
   ),
   mutant(
