@@ -5,10 +5,13 @@ import { isOver, type Run, type RunState } from '../../model/flow.ts'
 import { asJournalPosition, type FlowName, type JournalPosition, type RunId } from '../../model/ids.ts'
 import { decodeData, encodeData } from '../../model/value.ts'
 import type { RunCommit, RunCounts, RunQuery, RunStore } from '../../ports/runs.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { type OpenDriver, openNodeSqlite, type SqlValue } from './driver.ts'
 import { toPortError } from './errors.ts'
 import { acquireLock, type FileLock } from './lock.ts'
+import { LogSync, systemFileSync } from './log-sync.ts'
 import { type Migration, migrate, readMeta, writeMeta } from './migrations.ts'
+import { SYNC_OURSELVES } from './schema.ts'
 import { Statements } from './statements.ts'
 
 /** What a list shows and a recovery looks for stands in columns; the rest of a run is one JSON text. */
@@ -36,6 +39,9 @@ export interface SqliteRunStoreOptions {
   readonly openDriver?: OpenDriver
 }
 
+/** As in the store of records: less waits for the disk here, more off the event loop. */
+const SYNC_FROM_RUNS = 4
+
 /** FULL: a commit that resolved is on the disk. */
 const PRAGMAS = `
   PRAGMA journal_mode = WAL;
@@ -54,7 +60,12 @@ const COLUMNS = 'seq, flow, state, ended_at_ms, body'
 /** The runs of flows in a SQLite file of their own, so that they share no lock and no fsync with the records. */
 export class SqliteRunStore implements RunStore {
   readonly #options: SqliteRunStoreOptions
-  #opened: { readonly lock: FileLock; readonly sql: Statements } | null = null
+  #opened: {
+    readonly lock: FileLock
+    readonly sql: Statements
+    /** null where SQLite itself waits for the disk. */
+    readonly durable: { readonly log: LogSync; readonly checkpointer: Checkpointer } | null
+  } | null = null
 
   constructor(options: SqliteRunStoreOptions) {
     this.#options = options
@@ -75,7 +86,12 @@ export class SqliteRunStore implements RunStore {
         writeMeta(database, 'epoch', next)
         return next
       })
-      this.#opened = { lock, sql }
+      const isOurs = openDriver === openNodeSqlite
+      if (isOurs) database.exec(SYNC_OURSELVES)
+      const durable = isOurs
+        ? { log: new LogSync('store', path, systemFileSync), checkpointer: new Checkpointer(path, database) }
+        : null
+      this.#opened = { lock, sql, durable }
       return { epoch }
     } catch (error) {
       lock?.release()
@@ -85,6 +101,8 @@ export class SqliteRunStore implements RunStore {
 
   /** HOT PATH. */
   async commit({ epoch, cursors, runs }: RunCommit): Promise<void> {
+    const durable = this.#opened?.durable ?? null
+    durable?.log.requireSound()
     this.#ask((sql) =>
       sql.transaction(() => {
         const current = sql.of("SELECT value FROM meta WHERE name = 'epoch'").get()?.[0]
@@ -97,6 +115,10 @@ export class SqliteRunStore implements RunStore {
             .run(flow, position)
       }),
     )
+    if (durable === null) return
+    durable.checkpointer.committed(runs.length)
+    if (runs.length < SYNC_FROM_RUNS) durable.log.now()
+    else await durable.log.later()
   }
 
   async cursor(flow: FlowName): Promise<JournalPosition> {
@@ -160,6 +182,8 @@ export class SqliteRunStore implements RunStore {
   async close(): Promise<void> {
     const opened = this.#opened
     this.#opened = null
+    await opened?.durable?.checkpointer.close()
+    opened?.durable?.log.close()
     opened?.sql.database.close()
     opened?.lock.release()
   }
