@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { rabbitmq } from '../connectors/amqp/index.ts'
 import {
   afterDelivery,
   basic,
@@ -16,7 +17,9 @@ import {
   webhook,
   xml,
 } from '../connectors/http/index.ts'
-import { defineHub, entity, flow, key, sync } from '../index.ts'
+import { mqtt } from '../connectors/mqtt/index.ts'
+import { nats } from '../connectors/nats/index.ts'
+import { defineHub, entity, env, flow, key, sync } from '../index.ts'
 import { openApiOf } from './api-docs.ts'
 import { asyncApiOf } from './async-api.ts'
 
@@ -33,6 +36,15 @@ const isThere = (specifier: string): boolean => {
 /** They come with `npm ci`; a checkout that has not run it since they were added skips, and CI counts that as a failure. */
 const withValidators = test.skipIf(!isThere('@seriousme/openapi-schema-validator') || !isThere('@asyncapi/specs'))
 const info = { title: 'A hub', version: '1.0.0', url: 'http://127.0.0.1:4800' }
+
+async function asyncApiValidator(): Promise<((data: unknown) => boolean) & { errors?: unknown }> {
+  const Ajv = (await import('ajv' as string)) as { default: { default?: unknown } }
+  const Made = (Ajv.default.default ?? Ajv.default) as new (
+    options: object,
+  ) => { compile(schema: object): ((data: unknown) => boolean) & { errors?: unknown } }
+  const schema = require('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object
+  return new Made({ strict: false, validateFormats: false }).compile(schema)
+}
 
 function definition(): ReturnType<typeof defineHub> {
   const shop = http({ baseUrl: 'http://shop.test' })
@@ -122,12 +134,7 @@ describe('documents made from the config', () => {
     const document = JSON.parse(JSON.stringify(asyncApiOf(definition(), info))) as {
       operations: Record<string, { reply?: object }>
     }
-    const Ajv = (await import('ajv' as string)) as { default: { default?: unknown } }
-    const Made = (Ajv.default.default ?? Ajv.default) as new (
-      options: object,
-    ) => { compile(schema: object): ((data: unknown) => boolean) & { errors?: unknown } }
-    const schema = require('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object
-    const validate = new Made({ strict: false, validateFormats: false }).compile(schema)
+    const validate = await asyncApiValidator()
     const isValid = validate(document)
     expect(validate.errors ?? null).toBeNull()
     expect(isValid).toBe(true)
@@ -140,4 +147,61 @@ describe('documents made from the config', () => {
     ])
     expect(validate({ ...document, channels: { x: { address: 7 } } })).toBe(false)
   })
+
+  withValidators(
+    'AsyncAPI 3: doors of brokers are channels on the servers that they are on, without their passwords',
+    async () => {
+      const output = z.object({ ok: z.boolean() })
+      const bus = rabbitmq({ url: 'amqp://user:secret@rabbit.test:5672/vhost' })
+      const other = rabbitmq({ url: env('OTHER_URL') })
+      const server = nats({ url: 'nats://user:secret@nats.test:4222' })
+      const broker = mqtt({ url: 'mqtts://user:secret@mqtt.test:8883', clientId: 'hub' })
+      const doors = [
+        bus.queue('orders'),
+        other.queue('others'),
+        server.stream('ORDERS', { filter: 'orders.*' }),
+        server.subject('check', { group: 'hubs' }),
+        broker.topic('sensors/+/t', { qos: 2 }),
+      ]
+      const flows = [
+        flow('ask', { listen: doors, output, run: () => ({ ok: true }) }),
+        flow('take', { listen: bus.queue('letters'), run: () => null }),
+      ]
+      const text = JSON.stringify(asyncApiOf(defineHub({ apps: {}, flows }), info))
+      expect(text).not.toContain('secret')
+      const document = JSON.parse(text) as {
+        servers: Record<string, { host: string; protocol: string }>
+        channels: Record<string, { address: string | null }>
+        operations: Record<string, { reply?: { address?: { location: string } } }>
+      }
+      const validate = await asyncApiValidator()
+      validate(document)
+      expect(validate.errors ?? null).toBeNull()
+      expect(
+        Object.entries(document.servers).map(([name, { host, protocol }]) => `${name} ${protocol} ${host}`),
+      ).toEqual([
+        'hub http 127.0.0.1:4800',
+        'rabbitmq amqp rabbit.test:5672',
+        'rabbitmq-2 amqp OTHER_URL',
+        'nats nats nats.test:4222',
+        'mqtt mqtt5 mqtt.test:8883',
+      ])
+      expect(Object.values(document.channels).flatMap(({ address }) => (address === null ? [] : [address]))).toEqual([
+        'orders',
+        'others',
+        'orders.*',
+        'check',
+        'sensors/+/t',
+        'letters',
+      ])
+      expect(Object.values(document.operations).map(({ reply }) => reply?.address?.location ?? null)).toEqual([
+        '$message.header#/replyTo',
+        '$message.header#/replyTo',
+        '$message.header#/reply-to',
+        '$message.header#/reply',
+        '$message.header#/responseTopic',
+        null,
+      ])
+    },
+  )
 })

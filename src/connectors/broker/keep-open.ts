@@ -4,6 +4,7 @@ import type { Clock, Log, Random } from '../../ports/clock.ts'
 /** The first pause is short, because most ends are a broker's restart; the longest keeps a broker that is away for a night from being asked without end. */
 const PAUSE_FIRST_MS = 200
 const PAUSE_MAX_MS = 30_000
+const CLOSE_MS = 2_000
 
 interface Session {
   readonly ended: Promise<SyncError>
@@ -102,8 +103,8 @@ export class KeptOpen<S extends Session> {
     this.#reason = reason
     const full = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** Math.min(this.#failures, 20))
     const pauseMs = Math.round(full / 2 + (full / 2) * this.#deps.random.next())
-    // Said when it begins and then seldom: a broker that is away for hours must not fill the log.
-    if (this.#failures === 0 || full >= PAUSE_MAX_MS)
+    // Said when it begins and then ever more seldom: a broker that is away for hours must not fill the log.
+    if ((this.#failures & (this.#failures - 1)) === 0)
       this.#deps.log.log('warn', `${this.#what}: ${reason.message} It is tried again.`, {
         code: reason.code,
         ...reason.place,
@@ -120,7 +121,11 @@ export class KeptOpen<S extends Session> {
     this.#isClosed = true
     this.#timer?.cancel()
     this.#tell(null)
-    await this.#opening
+    // A broker that does not answer is not waited for: a session that opens later is closed as soon as it does.
+    const { promise: tooLong, resolve } = Promise.withResolvers<void>()
+    const timer = this.#deps.clock.timer(CLOSE_MS, resolve)
+    await Promise.race([this.#opening, tooLong])
+    timer.cancel()
     const session = this.#session
     this.#session = null
     await session?.close()
