@@ -228,12 +228,14 @@ export class Committing {
     const isDue = this.#turn.isDue(record.key, lane.app)
     if (dispatcher.isInFlight(flight)) return
     if (lane.reading !== null) {
+      // Asked already: its pause is over, whatever a clock that was set back says of it.
+      if (dispatcher.isInFlight(askOf(flight))) return
       if (this.#isPausing(name, lane.reading.notBeforeMs, isDue))
         return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
       due.delete(name)
       const isCreate = lane.nativeId === null
       if (isLogFed(binding.capabilities) && (!isCreate || tellsOurCreates(binding.capabilities)))
-        dispatcher.pass(passOf(flight), lane, record.key)
+        dispatcher.pass(askOf(flight), lane, record.key)
       else if (lane.nativeId !== null) dispatcher.read(flight, lane.app, lane.object, lane.nativeId, null)
       else dispatcher.read(flight, lane.app, lane.object, '' as NativeId, record.key)
       return
@@ -313,6 +315,8 @@ const OVERLAY_WAIT_MS = 5_000
 /** And how long after that it is asked again, where that has not settled it. */
 const OVERLAY_AGAIN_MS = 500
 
+/** The log is asked for the sake of a write in doubt, or of one refused by its condition; `passOf`: for the sake of writes that it has yet to show. */
+const askOf = (flight: string): string => 'ask:' + flight
 const passOf = (flight: string): string => 'pass:' + flight
 
 /** Waiting entries kept in memory before they are written down regardless of their age. */

@@ -65,6 +65,7 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   ],
   [810553, 'a user who entered again what a write in doubt had been shown to have written was not heard', ['B-']],
   [810499, 'a write of ours was given up while what the log told of it waited for the next one', ['B-']],
+  [971401, 'a clock set back while the log was asked about a write in doubt fenced that write anew', ['B']],
   [450132, 'a change of a record that was deleted elsewhere went unlogged where it came back to the head', ['B']],
   [450034, 'a value of ours that had replaced one set aside was offered to the person who decides', ['B']],
   [450819, 'the next change by who had won a merge counted as made without knowing of it', ['B']],
