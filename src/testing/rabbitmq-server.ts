@@ -71,6 +71,8 @@ class Server implements RabbitmqServer {
     // A group of its own, because the server is a child of the script that starts it.
     const child = spawn(`${BIN}/rabbitmq-server`, { env: this.#env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
+    // A test that was given up disposes of nothing, and a server in a group of its own would outlive it.
+    process.once('exit', this.#killNow)
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>()
     const hear = (text: string): void => {
       this.#log = (this.#log + text).slice(-LOG_CHARS_MAX)
@@ -84,7 +86,17 @@ class Server implements RabbitmqServer {
     await ready.finally(() => timer.cancel())
   }
 
+  readonly #killNow = (): void => {
+    if (this.#child?.pid === undefined) return
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
   async kill(): Promise<void> {
+    process.off('exit', this.#killNow)
     const child = this.#child
     this.#child = null
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
