@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { needOf } from '../deliver/need.ts'
+import { overlayOf } from '../deliver/overlay.ts'
 import { asJournalPosition } from '../model/ids.ts'
 import type { Conflict, RecordState } from '../model/record.ts'
 import { type Fields, type Image, type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
@@ -15,6 +16,7 @@ import {
   headOf,
   imageOf,
   imagesNear,
+  intentOf,
   laneOf,
   origin,
   recordOf,
@@ -542,10 +544,13 @@ describe('a head that came back to the value that an application holds', () => {
     expect([result.accepted, result.conflicts]).toEqual([['email'], []])
   })
 
-  test('is not shown to have been there by an entry that is older than it: one that had to wait', () => {
+  test('is not shown to have been there by an entry that is older than it: one that had to wait, or stands in a log before what we wrote', () => {
     const lane = laneOf({ sent: { email: 'x' }, image: { n_email: 'x' }, basis: asJournalPosition(6) })
     const late = fold({ record: headAt(30), lane, image: { n_email: 'a' } })
     expect([late.convergent, late.lane.byChance]).toEqual([['email'], ['email']])
+    const overlay = { ...overlayOf(intentOf({ patch: { email: 'a' } }), null, seq, 0) }
+    const before = fold({ record: headAt(8), lane: { ...lane, overlays: [overlay] }, image: { n_email: 'a' } })
+    expect(before.lane.byChance).toEqual(['email'])
     const inTime = fold({ record: headAt(8), lane, image: { n_email: 'a' } })
     expect([inTime.convergent, inTime.lane.byChance]).toEqual([['email'], []])
   })

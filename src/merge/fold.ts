@@ -181,12 +181,13 @@ class Fold {
     // What was merged is shown where it is just what the application holds: elsewhere its value is not the head's.
     const shown = new Set([...this.accepted, ...this.won, ...this.merged])
     const convergent = new Set(this.convergent)
-    const { own, seq } = this.input
+    const { own, seq, lane } = this.input
     const ours = own?.headSeq ?? null
     if (shown.size + convergent.size === 0 && ours === null) return null
     return (path, version) => {
-      // An entry that had to wait shows nothing of versions that are younger than it.
-      if (shown.has(path) || (convergent.has(path) && version <= seq)) return true
+      // An entry that had to wait shows nothing of versions that are younger than it; nor one of a log, of what a write of ours has brought that stands only later in that.
+      if (shown.has(path)) return true
+      if (convergent.has(path)) return version <= seq && !lane.overlays.some((overlay) => path in overlay.patch)
       return ours !== null && own !== null && path in own.patch ? version <= ours : undefined
     }
   }

@@ -48,6 +48,7 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
     'a condition on old values was met by a late try of a write, when a later one of ours had brought them back',
   ],
   [904302, 'the same, where nothing was needed in between'],
+  [955020, 'an entry of a log was taken to show that its users had seen what our write brought only after it'],
   [300261, 'a value that every application refuses stood in the head, and counted as lost'],
   [400055, 'a lane held back by an entry of its record was looked at without end once its deadline was over', ['B']],
   [450903, 'a clock set forward while the hub was away ended the fence of a blind write', ['B']],
