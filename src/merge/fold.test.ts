@@ -519,6 +519,21 @@ test('a value that could not be folded when it was told is no answer to the writ
   expect(fold({ ...told, lane: { ...lane, unfolded: [] } }).conflicts).toEqual([])
 })
 
+test('a number spelled to its last decimal is no rounding of the one that we wrote: somebody has entered it', () => {
+  const own = {
+    how: 'included' as const,
+    patch: { email: '52.28' },
+    native: { n_email: '52.28' },
+    origin: null,
+    headSeq: null,
+  }
+  const told = (n_email: string) => {
+    const lane = laneOf({ sent: { email: '52.28' }, image: { n_email: '52.28' } })
+    return fold({ record: recordOf({ head: headOf({ email: '52.28' }) }), lane, image: { n_email }, own })
+  }
+  expect([told('52.30').accepted, told('52.3').rendition]).toEqual([['email'], ['email']])
+})
+
 test('what we only write there is no change when the application tells it', () => {
   const record = recordOf({ head: headOf({ score: 's' }) })
   expectNothing(fold({ record, image: { n_score: 'x' } }), record)

@@ -83,7 +83,8 @@ export function mayBeRenditionOf(written: Value | undefined, found: Value | unde
   const exact = numeric(written)
   const kept = numeric(found)
   if (exact !== undefined && kept !== undefined) {
-    const decimals = decimalsOf(kept)
+    // As it is spelled: 52.30 is nobody's 52.28 to fewer decimals.
+    const decimals = decimalsOf(typeof found === 'string' ? found : kept)
     return decimals < decimalsOf(exact) && Math.abs(Number(exact) - Number(kept)) < 10 ** -decimals
   }
   if (typeof written !== 'string' || typeof found !== 'string') return false
