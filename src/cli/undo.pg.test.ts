@@ -73,4 +73,12 @@ test('a backfill is taken back: what it created is gone, over a restart in the m
     (rows) => rows[0]?.name === 'again',
   )
   expect(await right.rows(`SELECT name FROM people WHERE mail = 'm9@x.test'`)).toEqual([])
+
+  // One that is wanted after all is created again.
+  const [kept] = await left.rows(`SELECT id FROM people WHERE mail = 'm9@x.test'`)
+  expect((await people.command('undelete', 'person', `left:${kept?.id}`)).code).toBe(EXIT.ok)
+  await eventually(
+    () => right.rows(`SELECT name FROM people WHERE mail = 'm9@x.test'`),
+    (rows) => rows[0]?.name === 'again',
+  )
 }, 120_000)
