@@ -43,12 +43,10 @@ test('a backfill is taken back: what it created is gone, over a restart in the m
   await people.start()
   const undone = await people.command('backfill', '--undo', '--yes')
   expect([undone.code, undone.json.state]).toEqual([EXIT.ok, 'done'])
-  const counted = new Map(
-    (undone.json.progress as { app: string; taken: number; left: string[] }[]).map((one) => [one.app, one]),
-  )
+  const counted = new Map((undone.json.progress as { app: string; left: string[] }[]).map((one) => [one.app, one]))
   const [edited] = await right.rows(`SELECT id FROM people WHERE mail = 'm7@x.test'`)
-  expect([counted.get('right')?.taken, counted.get('right')?.left]).toEqual([1_399, [String(edited?.id)]])
-  expect([counted.get('left')?.taken, counted.get('left')?.left]).toEqual([20, []])
+  // How many it took is told by the rows below: the undo that was cut off may have been over by then, and this one found nothing more.
+  expect([counted.get('right')?.left, counted.get('left')?.left]).toEqual([[String(edited?.id)], []])
 
   const wanted = (rows: readonly Record<string, unknown>[]): Record<string, unknown>[] =>
     [...rows].sort((a, b) => (String(a.mail) < String(b.mail) ? -1 : 1))

@@ -93,7 +93,8 @@ export class BackfillJob {
   /** Once all is delivered, so that what is created after that is no part of it. */
   async #noteEnd(): Promise<void> {
     const { engine, stopping } = this.#context
-    while (this.status().state !== 'done') {
+    // Idle, not only nothing behind: what was read, or the word of the person, may not be decided yet.
+    while (!engine.isIdle() || engine.brakes.contact.isUnderWay) {
       if (stopping.aborted || engine.killed) return
       await new Promise<void>((resolve) => engine.clock.timer(DELIVERED_LOOK_MS, resolve))
     }
