@@ -1,5 +1,5 @@
 // `npm test`: everything that must hold before a change is taken, in the order in which a failure is cheapest to understand.
-// The last line is the count, alone. Biome, tsc and the simulator's smoke run count as one test each.
+// The last line is the count, alone. Biome, tsc, the build and the simulator's smoke run count as one test each.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ const NEEDS_SERVICE = /\.(pg|mariadb|redis|amqp|mqtt|nats|kafka|browser)\.test\.
 const tally = new Tally()
 await tally.check('biome', 'biome', ['check', '.', '--colors=off'])
 await tally.check('tsc', 'tsc', ['--noEmit'])
+await tally.check('the build', 'tsc', ['-p', 'tsconfig.build.json', '--noEmit'])
 await tests()
 await simulate(tally, SMOKE_SEEDS, { limitMs: SMOKE_MAX_MS })
 tally.close()
