@@ -437,16 +437,17 @@ export class Engine {
     return this.events.subscribe(listener)
   }
 
-  /** True when nothing is left to do now: no input undecided, nothing under way, no lane that could be written. Retries may be due later (`nextDueMs`). */
+  /** True when nothing is left to do now: no input undecided, nothing under way or read for the first time, no lane that could be written. Retries may be due later (`nextDueMs`). */
   isIdle(): boolean {
-    const undecided = this.#lingering || !this.#tail.isEmpty || this.#appending > 0 || this.#pendingInputs.length > 0
+    const isDecided =
+      !this.#lingering && this.#tail.isEmpty && this.#appending === 0 && this.#pendingInputs.length === 0
     return (
-      !undecided &&
-      this.#running === null &&
-      !this.#woken &&
+      isDecided &&
+      !(this.#woken || this.#running !== null) &&
       this.dispatcher.inFlight === 0 &&
       this.behindCount() === 0 &&
       this.door.size === 0 &&
+      !this.brakes.contact.isUnderWay &&
       this.replan.size === 0
     )
   }
