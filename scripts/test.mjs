@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run, simulate, Tally } from './checks.mjs'
 
-/** Seeds of the smoke run: enough to see a fault of 1 in 300 seeds with 95 % certainty; the long campaign sees rarer ones. */
-const SMOKE_SEEDS = 1000
+/** Seeds of the smoke run: enough to see a fault of 1 in 1,300 seeds with 95 % certainty; the long campaign sees rarer ones. */
+const SMOKE_SEEDS = 4000
 /** A machine that needs longer than this for either is too slow, or something hangs. */
-const SMOKE_MAX_MS = 120_000
+const SMOKE_MAX_MS = 300_000
 const VITEST_MAX_MS = 600_000
 /** Tests that need a service say which by the suffix of their file; such a test that is skipped is a failure where CI=true. */
 const NEEDS_SERVICE = /\.(pg|mariadb|redis|amqp|mqtt|nats|kafka|browser)\.test\.ts$/

@@ -458,9 +458,7 @@ export class Engine {
   }
 
   behindCount(): number {
-    let count = 0
-    for (const keys of this.behind.values()) count += keys.size
-    return count
+    return [...this.behind.values()].reduce((count, keys) => count + keys.size, 0)
   }
 
   stats(): EngineStats {
