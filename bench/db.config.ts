@@ -33,6 +33,7 @@ const binding = {
 
 export default defineHub({
   apps: { a, b },
+  brakes: { firstContactCreates: 'off' },
   sync: [
     sync(
       customer,

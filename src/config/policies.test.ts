@@ -98,13 +98,24 @@ const braked = (brakes: Any) => {
 
 test('brakes have sensible defaults, are set by part, and switched off by word', () => {
   const usual = { least: 20, percent: 1, withinMs: 600_000 }
-  expect(braked(undefined)).toEqual({ deletes: usual, writesPerMinute: null })
+  expect(braked(undefined)).toEqual({ deletes: usual, writesPerMinute: null, firstContactCreates: 100 })
   expect(braked({ deletes: { least: 5, minutes: 1 }, writesPerMinute: 600 })).toEqual({
     deletes: { ...usual, least: 5, withinMs: 60_000 },
     writesPerMinute: 600,
+    firstContactCreates: 100,
   })
-  expect(braked({ deletes: 'off', writesPerMinute: 'off' })).toEqual({ deletes: null, writesPerMinute: null })
-  for (const wrong of [{ deletes: { least: 0 } }, { writesPerMinute: 'many' }, { deletes: { percent: -1 } }])
+  expect(braked({ deletes: 'off', writesPerMinute: 'off', firstContactCreates: 'off' })).toEqual({
+    deletes: null,
+    writesPerMinute: null,
+    firstContactCreates: null,
+  })
+  expect(braked({ firstContactCreates: 0 })).toMatchObject({ firstContactCreates: 0 })
+  for (const wrong of [
+    { deletes: { least: 0 } },
+    { writesPerMinute: 'many' },
+    { deletes: { percent: -1 } },
+    { firstContactCreates: -1 },
+  ])
     expect(() => braked(wrong)).toThrow(expect.objectContaining({ code: 'config.invalid' }))
   expect(() => braked({ delete: 'off' })).toThrow(expect.objectContaining({ code: 'config.unknown-key' }))
 })

@@ -116,7 +116,12 @@ export class BackfillJob {
     backfill.run().then(
       () => {
         this.#ended = 'done'
-        void this.#noteEnd()
+        this.#noteEnd().catch((error: unknown) => {
+          if (!stopping.aborted)
+            log.log('warn', `the end of the backfill was not noted: ${SyncError.from(error).message}`, {
+              code: SyncError.from(error).code,
+            })
+        })
         log.log('info', 'the backfill has read everything', { progress: backfill.progress })
       },
       (error: unknown) => {

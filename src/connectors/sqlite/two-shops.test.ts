@@ -33,6 +33,7 @@ function hubOf(deskFile: string, storeFile: string) {
   const store = sqlite({ file: storeFile, pollMs: 2 })
   return defineHub({
     apps: { desk, store },
+    brakes: { firstContactCreates: 'off' },
     sync: [
       sync(
         customer,
