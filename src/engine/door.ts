@@ -104,7 +104,12 @@ export class Door {
     this.#timer = null
   }
 
-  /** What was recognised of a record since it was written last, newest first; it is written with it now. */
+  /** What was recognised of a record since it was written last, newest first. */
+  noted(key: CanonicalKey): readonly Verdict[] {
+    return this.#noted.get(key) ?? NONE
+  }
+
+  /** The same, which is written with the record now. */
   takeNoted(key: CanonicalKey): readonly Verdict[] {
     if (this.#noted.size === 0) return NONE
     const noted = this.#noted.get(key)

@@ -44,7 +44,7 @@ export function createAdmin(context: HubContext): Hono {
   app.get('/api/explain/:entity/:app/:nativeId', async (c) => {
     const { entity, app: name, nativeId } = c.req.param()
     const record = { entity: asEntityName(entity), app: asAppId(name), nativeId: asNativeId(nativeId) }
-    return json(await explain(engine.store, record, engine.model))
+    return json(await explain(engine.store, record, engine.model, (key) => engine.door.noted(key)))
   })
   addFlowRoutes(app, context)
   app.get('/api/events', createEventStream(context))

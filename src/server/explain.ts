@@ -1,7 +1,7 @@
 import { SyncError } from '../errors/index.ts'
 import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
 import type { AppId, CanonicalKey, EntityName, NativeId } from '../model/ids.ts'
-import type { Conflict, Lane, RecordState } from '../model/record.ts'
+import type { Conflict, Lane, RecordState, Verdict } from '../model/record.ts'
 import { type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
 import type { StoreReader } from '../ports/store.ts'
 import { type Around, type TimelineEntry, timelineOf, type WhyNot, whyNotArrived } from './explain-why.ts'
@@ -72,7 +72,13 @@ const CONFLICTS_MAX = 100
  * Explains a record from the store alone, so that it works beside a running hub and without one. The model, where it is at hand, says which fields
  * an application maps; without it only those that it was sent are compared. Throws SyncError `query.unknown-record`.
  */
-export async function explain(store: StoreReader, name: RecordName, model: HubModel | null): Promise<Explanation> {
+export async function explain(
+  store: StoreReader,
+  name: RecordName,
+  model: HubModel | null,
+  /** What a running hub has found out since the record was written last, newest first. */
+  recentOf: (key: CanonicalKey) => readonly Verdict[] = () => [],
+): Promise<Explanation> {
   checkName(name, model)
   const links = await store.links({ app: name.app, entity: name.entity, nativeId: name.nativeId, max: 10 })
   const link = links.find((one) => one.state === 'live') ?? links[0]
@@ -97,7 +103,7 @@ export async function explain(store: StoreReader, name: RecordName, model: HubMo
     }
   }
   const conflicts = await store.conflicts({ key: record.key, max: CONFLICTS_MAX })
-  const verdicts = await store.verdicts(record.key)
+  const verdicts = [...recentOf(record.key), ...(await store.verdicts(record.key))]
   return {
     ...name,
     key: record.key,
