@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SEED } from '../merge/fake-record.ts'
-import { RETRY_CAP_MS, RETRY_FIRST_MS, retryDelayMs } from './backoff.ts'
+import { isPausing, meetingMs, RETRY_CAP_MS, RETRY_FIRST_MS, retryDelayMs } from './backoff.ts'
 
 fc.configureGlobal({ seed: SEED })
 
@@ -46,5 +46,37 @@ describe('the pause before the next try', () => {
   test('first about 100 ms, at most 15 min', () => {
     expect(retryDelayMs(0, 0, undefined)).toBe(50)
     expect(retryDelayMs(1e9, 0.9999999, undefined)).toBe(15 * 60_000)
+  })
+})
+
+describe('the pause of records that may wait for each other', () => {
+  const now = fc.nat(2 ** 41)
+
+  test('is between half and one and a half of the doubling pause, and always taken for a pause', () => {
+    fc.assert(
+      fc.property(fc.nat(60), now, (tries, nowMs) => {
+        const step = RETRY_FIRST_MS * 2 ** Math.min(tries, 12)
+        const pause = meetingMs(tries, nowMs) - nowMs
+        expect(pause).toBeGreaterThanOrEqual(step / 2)
+        expect(pause).toBeLessThanOrEqual(step * 1.5)
+        expect(isPausing(nowMs + pause, nowMs)).toBe(true)
+      }),
+    )
+  })
+
+  test('lets two that began at different times, and have been tried a different number of times, meet', () => {
+    fc.assert(
+      fc.property(now, fc.nat(10_000), fc.nat(6), (first, later, tried) => {
+        let [a, b] = [
+          { tries: tried, atMs: first },
+          { tries: 0, atMs: first + later },
+        ]
+        for (let i = 0; i < 200 && a.atMs !== b.atMs; i++) {
+          if (a.atMs > b.atMs) [a, b] = [b, a]
+          a = { tries: a.tries + 1, atMs: meetingMs(a.tries, a.atMs) }
+        }
+        expect(a.atMs).toBe(b.atMs)
+      }),
+    )
   })
 })

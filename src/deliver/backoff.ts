@@ -13,6 +13,18 @@ export function retryDelayMs(tries: number, jitter: number, retryAfterMs: number
   return Math.round(Math.min(RETRY_CAP_MS, Math.max(spread, retryAfterMs ?? 0)))
 }
 
+/** The longest step of `meetingMs`: about seven minutes, so that one and a half of it are below the cap. */
+const MEETING_STEP_MAX = 12
+
+/**
+ * When a write that a unique value of another record refused is tried next: pauses double as above, but end at whole multiples of themselves. So records that wait for each
+ * other, and began at different times, are tried at the same moment again and again: in one call, in which they can pass together.
+ */
+export function meetingMs(tries: number, nowMs: number): number {
+  const stepMs = RETRY_FIRST_MS * 2 ** Math.min(tries, MEETING_STEP_MAX)
+  return Math.ceil((nowMs + stepMs / 2) / stepMs) * stepMs
+}
+
 /** Whether a pause that was written down as a wall-clock time is still running. No pause is longer than the cap, so a later time means that the clock was set back. */
 export const isPausing = (notBeforeMs: number, nowMs: number): boolean =>
   notBeforeMs > nowMs && notBeforeMs - nowMs <= RETRY_CAP_MS

@@ -322,6 +322,15 @@ describe('a lane after an outcome', () => {
     expect(pauses.at(-1)).toBe(RETRY_CAP_MS * 0.75)
   })
 
+  test('that waits for a unique value of another pauses until a moment at which that one is tried too', () => {
+    const refused: Outcome = { op, result: 'refused', handling: 'retry', code: 'target.unique' }
+    const until = [10_000, 10_049, 10_090].map(
+      (nowMs) =>
+        settleOutcome(record, laneOf(), intentOf(), binding, refused, { ...context, nowMs }).lane.retry?.notBeforeMs,
+    )
+    expect(until).toEqual([10_100, 10_100, 10_200])
+  })
+
   test('that was set aside at this head is not written again, and is written again for a newer one', () => {
     const lane = laneOf({ sent: {}, intent: intentOf() })
     const after = settleOutcome(

@@ -13,7 +13,7 @@ import {
 } from '../model/record.ts'
 import { endIntent, moveIntent } from '../model/state/intent-state.ts'
 import type { Fields, Image, NativeRecord } from '../model/value.ts'
-import { isPausing, retryDelayMs } from './backoff.ts'
+import { isPausing, meetingMs, retryDelayMs } from './backoff.ts'
 import { afterPatch, applySent } from './overlay.ts'
 import { isBlind } from './plan.ts'
 import { settleLogged } from './settle-log.ts'
@@ -268,11 +268,12 @@ function retryLater(
     }
   }
   const delayMs = isUnreachable ? 0 : retryDelayMs(tries - 1, context.jitter, retryAfterMs)
-  const retry = { tries, notBeforeMs: context.nowMs + delayMs, code, message }
+  const notBeforeMs = code === 'target.unique' ? meetingMs(tries - 1, context.nowMs) : context.nowMs + delayMs
+  const retry = { tries, notBeforeMs, code, message }
   return {
     lane: { ...lane, intent: endIntent(intent, 'answered'), retry },
     verdict: 'retry',
-    text: `${code}: ${message}; tried again in ${delayMs} ms`,
+    text: `${code}: ${message}; tried again in ${notBeforeMs - context.nowMs} ms`,
   }
 }
 

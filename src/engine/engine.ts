@@ -20,6 +20,7 @@ import { FeedReader } from './feeds.ts'
 import { Findings } from './findings.ts'
 import { dedupKeyOf } from './keys.ts'
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.ts'
+import { Moments } from './moments.ts'
 import { restoreNotes } from './notes.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
 import { slotsOf } from './slots.ts'
@@ -66,6 +67,7 @@ export class Engine {
   readonly latches = new LatchTable()
   readonly waiting = new WaitingRoom()
   readonly due = new DueQueue()
+  readonly #moments: Moments
   readonly behind = new Map<AppId, Set<CanonicalKey>>()
   readonly caches: Caches
   readonly brakes: Brakes
@@ -126,6 +128,7 @@ export class Engine {
     this.store = options.store
     this.journal = options.journal
     this.clock = options.clock
+    this.#moments = new Moments(options.clock)
     this.log = options.log
     this.events = new Events(options.log)
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -423,8 +426,7 @@ export class Engine {
   /** Schedules a lane for `notBeforeMs` (wall clock, from the record). The wait is monotonic and bounded; one under way goes on, so that a clock set forward ends no fence. */
   schedule(name: string, notBeforeMs: number): void {
     if (this.due.awaits(name, notBeforeMs)) return
-    const waitMs = Math.min(Math.max(0, notBeforeMs - this.clock.nowMs()), MAX_WAIT_MS)
-    this.due.set(name, this.clock.monotonicMs() + waitMs, notBeforeMs)
+    this.due.set(name, this.#moments.dueMs(notBeforeMs), notBeforeMs)
   }
 
   markBehind(app: AppId, key: CanonicalKey): void {
@@ -495,5 +497,3 @@ export class Engine {
 /** Inputs gathered at the most before a commit, as a multiple of `lingerFrom`: beyond it a larger batch saves little. */
 const GATHER_MAX_FACTOR = 5
 const RECOVERY_PAGE = 500
-/** A wall clock that jumped back must not make a lane wait longer than the longest honest pause. */
-const MAX_WAIT_MS = 15 * 60_000

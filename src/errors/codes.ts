@@ -252,7 +252,7 @@ export const ERROR_CODES = {
     handling: 'retry',
     status: 502,
     manual:
-      'An update would give a record a value that another record holds and that is unique there. It is tried again with growing pauses, because that record may be about to give the value up; while it does not, the lane shows this code.',
+      'An update would give a record a value that another record holds and that is unique there. It is tried again with growing pauses, because that record may be about to give the value up; records that swap values pass together. While the other keeps it, the lane shows this code.',
   },
   'target.reference': {
     handling: 'retry',

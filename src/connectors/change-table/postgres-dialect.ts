@@ -38,13 +38,13 @@ async function describe(session: SqlSession, table: string): Promise<TableShape 
     generated: generated === 't',
   }))
   const indexes = await session.run(
-    `select i.indexrelid, a.attname, a.attnotnull from pg_index i join pg_class c on c.oid = i.indrelid join lateral unnest(i.indkey) with ordinality k(num, place) on true join pg_attribute a on a.attrelid = c.oid and a.attnum = k.num where c.relname = ? and c.relnamespace = current_schema()::regnamespace and i.indisunique and i.indpred is null and i.indimmediate and k.place <= i.indnkeyatts order by i.indisprimary desc, i.indexrelid, k.place`,
+    `select i.indexrelid, a.attname, a.attnotnull and i.indpred is null and i.indexprs is null and i.indimmediate from pg_index i join pg_class c on c.oid = i.indrelid join lateral unnest(i.indkey) with ordinality k(num, place) on true join pg_attribute a on a.attrelid = c.oid and a.attnum = k.num where c.relname = ? and c.relnamespace = current_schema()::regnamespace and i.indisunique and k.place <= i.indnkeyatts order by i.indisprimary desc, i.indexrelid, k.place`,
     [table],
   )
   const keys = [...Map.groupBy(indexes.rows, ([index]) => String(index)).values()]
     .filter((parts) => parts.every(([, , notNull]) => notNull === 't'))
     .map((parts) => parts.map(([, column]) => String(column)))
-  return { columns, keys }
+  return { columns, keys, unique: new Set(indexes.rows.map(([, column]) => String(column))) }
 }
 
 const INTEGER = /^(?:smallint|integer|bigint)$/

@@ -37,7 +37,7 @@ async function describe(session: SqlSession, table: string): Promise<TableShape 
   const keys = [...Map.groupBy(indexes.rows, ([name]) => String(name)).values()]
     .filter((parts) => parts.every(([, , nullable, prefix]) => nullable !== 'YES' && String(prefix) === ''))
     .map((parts) => parts.map(([, column]) => String(column)))
-  return { columns, keys }
+  return { columns, keys, unique: new Set(indexes.rows.map(([, column]) => String(column))) }
 }
 
 const INTEGER = /^(?:tiny|small|medium|big)?int\b|^year\b/

@@ -11,6 +11,7 @@ import { hasMariadb, type MariadbServer, startMariadb } from '../../testing/mari
 import { polling } from '../polling/config.ts'
 import { sqlite } from '../sqlite/config.ts'
 import { FakeShop as SqliteShop } from '../sqlite/fake-driver.ts'
+import { CHAINS_ROWS, CHAINS_SQL, expectChains } from '../tables/fixture-chains.ts'
 import { eventually, HubUnderTest } from '../tables/fixture-hub.ts'
 import type { TableUse } from '../tables/options.ts'
 import { mariadb } from './config.ts'
@@ -264,6 +265,16 @@ describe.skipIf(!hasMariadb)('a MariaDB application', () => {
         const [held] = await bench.write({ nativeId: asNativeId('3'), patch: { name: 'x' } })
         expect([held?.result, held?.handling, held?.code]).toEqual(['refused', 'retry', 'target.contention'])
         await bench.shop.db.query('rollback')
+      })
+
+      test('unique values that rows hand on, or swap, arrive in one call, whatever their order', async () => {
+        const sql = CHAINS_SQL.replace('id integer', 'id integer auto_increment')
+        await using bench = await Bench.open(mode, [ITEMS], sql, CHAINS_ROWS)
+        await bench.settle()
+        await expectChains(
+          (...ops) => bench.write(...ops),
+          () => bench.shop.rows('select * from items order by id'),
+        )
       })
 
       test('two applications of different kind become and stay equal, through crashes of hub and server, without echo', async () => {

@@ -18,6 +18,8 @@ export interface Column {
   readonly read: ReadText
   readonly isGenerated: boolean
   readonly isIdentityAlways: boolean
+  /** Of a column in a unique index: what a row can hold there for a moment, while another takes its value (own: what it has, the constraint can wait); null: nothing is known to be free. */
+  readonly aside: 'own' | 'null' | 'text' | 'number' | 'uuid' | null
 }
 
 export interface PartPlan {
@@ -106,7 +108,8 @@ async function readTables(
     WHERE '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"' IN (${list}) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`
   const tables = await session.query(`SELECT oid, nspname, relname, relkind, relreplident FROM (${wanted}) w`)
   const columns = await session.query(
-    `SELECT w.oid, a.attname, a.atttypid, '"' || replace(tn.nspname, '"', '""') || '"."' || replace(t.typname, '"', '""') || '"', a.attnotnull, a.attgenerated, a.attidentity, t.typcategory
+    `SELECT w.oid, a.attname, a.atttypid, '"' || replace(tn.nspname, '"', '""') || '"."' || replace(t.typname, '"', '""') || '"', a.attnotnull, a.attgenerated, a.attidentity, t.typcategory,
+       (SELECT bool_or(i.indimmediate) FROM pg_index i WHERE i.indrelid = w.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
      FROM (${wanted}) w JOIN pg_attribute a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
      JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace ORDER BY a.attnum`,
   )
@@ -150,7 +153,7 @@ async function readTables(
 }
 
 function columnOf(row: readonly (string | null)[], types: ReadonlyMap<number, TypeFacts>): FoundColumn {
-  const [, name = '', typeOid, cast = '', notNull, generated, identity, category] = row as string[]
+  const [, name = '', typeOid, cast = '', notNull, generated, identity, category, atOnce] = row as string[]
   const facts = types.get(Number(typeOid)) ?? { baseOid: Number(typeOid), elementOid: 0 }
   return {
     name,
@@ -161,8 +164,17 @@ function columnOf(row: readonly (string | null)[], types: ReadonlyMap<number, Ty
     read: readerOf(facts),
     isGenerated: generated !== '',
     isIdentityAlways: identity === 'a',
+    aside: atOnce === 't' ? asideOf(notNull === 't', category, facts) : atOnce === 'f' ? 'own' : null,
     notNull: notNull === 't',
   }
+}
+
+const UUID = 2950
+
+function asideOf(notNull: boolean, category: string | undefined, { baseOid }: TypeFacts): Column['aside'] {
+  if (!notNull) return 'null'
+  if (baseOid === UUID) return 'uuid'
+  return category === 'S' ? 'text' : category === 'N' ? 'number' : null
 }
 
 /** A text[] of names. */

@@ -21,6 +21,24 @@ export function updateSql(
   return `WITH ${MARK} UPDATE ${plan.sql} t SET ${set} FROM mark, ${rows(2, names)} WHERE mark.lsn IS NOT NULL AND ${keyIs(plan.id)}${baseIs(base)} RETURNING v.n`
 }
 
+/** Gives up the unique values of one row for a moment, where it still has the values given with it. $1 tells the rows of one transaction apart. */
+export function asideSql(
+  plan: Pick<TablePlan, 'sql' | 'id'>,
+  moved: readonly Column[],
+  base: readonly Column[],
+): string {
+  const names = [...plan.id.map((_, i) => `k${i}`), ...base.map((_, i) => `b${i}`)]
+  const set = moved.map((column) => `${column.sql} = ${asideValue(plan, column)}`).join(', ')
+  return `UPDATE ${plan.sql} t SET ${set} FROM ${rows(2, names)} WHERE $1::integer > 0 AND ${keyIs(plan.id)}${baseIs(base)} RETURNING v.n`
+}
+
+function asideValue({ sql }: Pick<TablePlan, 'sql'>, column: Column): string {
+  if (column.aside === 'text') return `t.${column.sql}::text || '~' || $1::integer`
+  if (column.aside === 'number') return `(SELECT max(x.${column.sql}) FROM ${sql} x) + $1::integer`
+  if (column.aside === 'own') return `t.${column.sql}`
+  return column.aside === 'uuid' ? 'gen_random_uuid()' : 'NULL'
+}
+
 export function deleteSql(plan: Pick<TablePlan, 'sql' | 'id'>, base: readonly Column[]): string {
   const names = [...plan.id.map((_, i) => `k${i}`), ...base.map((_, i) => `b${i}`)]
   return `WITH ${MARK} DELETE FROM ${plan.sql} t USING mark, ${rows(2, names)} WHERE mark.lsn IS NOT NULL AND ${keyIs(plan.id)}${baseIs(base)} RETURNING v.n`

@@ -2,12 +2,14 @@ import { SyncError } from '../../errors/index.ts'
 import type { Outcome } from '../../model/change.ts'
 import type { Target, WriteOp } from '../../ports/app.ts'
 import type { Clock, Log } from '../../ports/clock.ts'
+import { type Chain, isInTheWay, unchain } from '../tables/unchain.ts'
 import { type Batch, type BatchItem, batchesOf } from './batches.ts'
 import type { Catalog } from './catalog.ts'
 import { failureOf, isUnreachable, meaningOf, refusedOutcome, unknownOutcome } from './errors.ts'
 import type { PostgresAppOptions } from './options.ts'
 import type { OwnWrites } from './own-writes.ts'
 import { NotSent, type Session, SessionCut, type Sessions } from './sessions.ts'
+import { canMoveAside, swap } from './swaps.ts'
 import { BatchWriter } from './writes.ts'
 
 export interface PostgresTargetDeps {
@@ -23,9 +25,6 @@ export interface PostgresTargetDeps {
 const LOG_WAIT_MS = 10_000
 /** How often a batch that lost against others at the same rows is tried at once, before its ops are left to the engine's pauses. */
 const CONTENTION_TRIES = 3
-/** How often what failed on a unique value is tried again while others of the same call move on: a chain of values that swap places. */
-const CHAIN_ROUNDS = 8
-
 /** Set-based writes: one statement and one transaction per set of changed columns, split where a row of it fails. */
 export function createPostgresTarget(options: PostgresAppOptions, deps: PostgresTargetDeps): Target {
   const writer = new BatchWriter(options)
@@ -158,7 +157,7 @@ class Call {
       for (const item of batch.items) await this.#write(session, { ...batch, items: [item] }, tries)
       return
     }
-    this.#flying = batch.items
+    this.#takeOff(batch.items)
     let outcomes: readonly Outcome[]
     try {
       outcomes = await this.#writer.write(session, batch)
@@ -186,20 +185,39 @@ class Call {
     for (const { at, op } of batch.items) this.#outcomes[at] = refusedOutcome(this.#options.app, op, failure)
   }
 
-  /** Values that move along a chain (b takes what a gives up) may fail in one order and pass in another: tried again while any of them passes. */
   async #unchain(session: Session, batches: readonly Batch[]): Promise<void> {
-    for (let round = 0; round < CHAIN_ROUNDS; round++) {
-      const left = batches.flatMap((batch) =>
-        batch.items
-          .filter(({ at }) => /^target\.(unique|reference)$/.test(this.#outcomes[at]?.code ?? ''))
-          .map((item) => ({ ...batch, items: [item] })),
-      )
-      const passes = this.#outcomes.some((outcome) => outcome?.result === 'applied')
-      if (left.length === 0 || !passes) return
-      for (const batch of left) await this.#write(session, batch, 1)
-      const still = left.filter(({ items: [item] }) => this.#outcomes[item?.at ?? -1]?.result !== 'applied')
-      if (still.length === left.length || still.length === 0) return
+    const codeOf = (batch: Batch): string | undefined => this.#outcomes[batch.items[0]?.at ?? -1]?.code
+    const chain: Chain<Batch> = {
+      left: () =>
+        batches
+          .flatMap((batch) => batch.items.map((item) => ({ ...batch, items: [item] })))
+          .filter((batch) => isInTheWay(codeOf(batch))),
+      write: (batch) => this.#write(session, batch, 1),
+      canMoveAside: (batch) => codeOf(batch) === 'target.unique' && canMoveAside(batch),
+      together: (ring) => this.#together(session, ring),
     }
+    await unchain(
+      chain,
+      this.#outcomes.some((outcome) => outcome?.result === 'applied'),
+    )
+  }
+
+  async #together(session: Session, ring: readonly Batch[]): Promise<number | null> {
+    const items = ring.flatMap((batch) => batch.items)
+    const before = this.#takeOff(items)
+    const stuck = await swap(session, ring)
+    this.#flying = []
+    for (const [i, { at, op }] of items.entries())
+      this.#outcomes[at] = stuck === null ? { op: op.op, result: 'applied' } : before[i]
+    return stuck
+  }
+
+  /** From here on nothing is known of these, not even what was known of an earlier try. */
+  #takeOff(items: readonly BatchItem[]): readonly (Outcome | undefined)[] {
+    const before = items.map(({ at }) => this.#outcomes[at])
+    for (const { at } of items) this.#outcomes[at] = undefined
+    this.#flying = items
+    return before
   }
 }
 

@@ -240,7 +240,7 @@ async function makeApplied(options: PostgresAppOptions, session: Session): Promi
 }
 
 /** Begins, runs, commits; rolls back when `work` throws or `keep` says no. */
-async function transaction<T>(
+export async function transaction<T>(
   session: Session,
   first: string,
   work: () => Promise<T>,

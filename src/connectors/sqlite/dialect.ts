@@ -36,13 +36,21 @@ async function describe(session: SqlSession, table: string): Promise<TableShape 
     .sort(([, , , a], [, , , b]) => Number(a as bigint) - Number(b as bigint))
     .map(([name]) => String(name))
   const unique = await session.run(
-    `select l.name, group_concat(i.name, char(0)) from pragma_index_list(${literal(table)}) l, pragma_index_info(l.name) i where l."unique" = 1 and l.partial = 0 group by l.name`,
+    `select l.partial or count(i.name) < count(*), group_concat(i.name, char(0)) from pragma_index_list(${literal(table)}) l, pragma_index_info(l.name) i where l."unique" = 1 group by l.name`,
   )
   const nullable = new Set(columns.filter((column) => column.nullable).map((column) => column.name))
-  const keys = unique.rows
-    .map(([, names]) => String(names).split('\u0000'))
-    .filter((names) => names.every((name) => !nullable.has(name)))
-  return { columns, keys: primary.length === 0 ? keys : [primary, ...keys] }
+  const indexes = unique.rows.map(([partial, names]) => ({
+    isWhole: partial === 0n,
+    names: String(names).split('\u0000'),
+  }))
+  const keys = indexes
+    .filter(({ isWhole, names }) => isWhole && names.every((name) => !nullable.has(name)))
+    .map(({ names }) => names)
+  return {
+    columns,
+    keys: primary.length === 0 ? keys : [primary, ...keys],
+    unique: new Set(indexes.flatMap(({ names }) => names)),
+  }
 }
 
 const isBytes = (type: string): boolean => type.includes('blob') || type.includes('binary')

@@ -5,6 +5,7 @@ import type { Change, Outcome } from '../../model/change.ts'
 import { asCanonicalKey, asNativeId, asObjectId, asOpId, asToken, type FeedPosition } from '../../model/ids.ts'
 import type { NativeRecord } from '../../model/value.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
+import { CHAINS_ROWS, CHAINS_SQL, expectChains } from '../tables/fixture-chains.ts'
 import type { TableUse } from '../tables/options.ts'
 import { createSqliteConnector } from './connector.ts'
 import { FakeShop, ITEMS, ITEMS_SQL, sqliteOptions } from './fake-driver.ts'
@@ -341,6 +342,15 @@ describe('bad input to a SQLite application', () => {
     expect(
       (await bench.write({ nativeId: asNativeId('2'), patch: { zip: 'z' } }, move)).map(({ result }) => result),
     ).toEqual(['applied', 'applied'])
+  })
+
+  test('unique values that rows hand on, or swap, arrive in one call, whatever their order', async () => {
+    await using bench = new Bench(`${CHAINS_SQL}; ${CHAINS_ROWS}`, [ITEMS])
+    await bench.told()
+    await expectChains(
+      (...ops) => bench.write(...ops),
+      () => bench.shop.rows('select * from items order by id'),
+    )
   })
 
   test('a file that is not a database, and one that may not be written, are told as such', async () => {

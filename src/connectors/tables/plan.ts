@@ -24,6 +24,7 @@ export interface TablePlan {
   readonly byName: ReadonlyMap<string, Column>
   readonly parts: readonly PartPlan[]
   readonly keys: TableShape['keys']
+  readonly unique: TableShape['unique']
 }
 
 export type TablePlans = ReadonlyMap<ObjectId, TablePlan>
@@ -95,6 +96,7 @@ function planTable(
     byName: columns,
     parts: plans,
     keys: shape.keys,
+    unique: shape.unique,
   }
 }
 

@@ -53,6 +53,8 @@ export interface TableShape {
   readonly columns: readonly Column[]
   /** Sets of columns that are unique; the primary key first. Columns of a key that may be null are not among them. */
   readonly keys: readonly (readonly string[])[]
+  /** The columns of all unique indexes, also of those over columns that may be null. */
+  readonly unique: ReadonlySet<string>
 }
 
 /** Where databases differ in words. */

@@ -3,9 +3,11 @@ import type { AppId, CanonicalKey, NativeId, OpId, Token } from '../../model/ids
 import { type NativeData, type NativeRecord, type Value, valuesEqual } from '../../model/value.ts'
 import type { WriteOp } from '../../ports/app.ts'
 import { outcomeOf } from './errors.ts'
+import { canMoveAside, moveAside, type Waiting } from './make-room.ts'
 import type { PartPlan, TablePlan, TablePlans } from './plan.ts'
 import { idParam, idText, readRecords } from './records.ts'
 import { type Column, type Dialect, marks, SqlFailure, type SqlParam, type SqlSession } from './sql.ts'
+import { type Chain, isInTheWay, unchain } from './unchain.ts'
 
 /** One batch of writes inside one transaction: what is there is locked and compared first, then each operation is written, then what they made is read back. */
 
@@ -74,6 +76,12 @@ const noTable = (app: AppId, op: WriteOp): Outcome => ({
   message: `${app} declares no table ${op.object}`,
 })
 
+/** What was written, and what id it has. */
+interface Done {
+  readonly op: WriteOp
+  readonly nativeId: NativeId
+}
+
 class TableBatch {
   readonly #session: SqlSession
   readonly #context: WriteContext
@@ -107,12 +115,64 @@ class TableBatch {
         ? new Map<NativeId, NativeRecord>()
         : await readRecords(this.#context.dialect, this.#session, this.#plan, named, true)
     const tokens = await this.#tokens([...current.keys()])
-    const done: { readonly op: WriteOp; readonly nativeId: NativeId }[] = []
-    for (const op of fresh) {
+    const done: Done[] = []
+    const write = async (op: WriteOp): Promise<void> => {
       const nativeId = await this.#guarded(op, () => this.#one(op, current, tokens))
       if (nativeId !== undefined) done.push({ op, nativeId })
     }
+    for (const op of fresh) await write(op)
+    if (this.#careful) await this.#unchain(fresh, current, done, write)
     await this.#answer(done, before)
+  }
+
+  async #unchain(
+    ops: readonly WriteOp[],
+    current: ReadonlyMap<NativeId, NativeRecord>,
+    done: Done[],
+    write: (op: WriteOp) => Promise<void>,
+  ): Promise<void> {
+    const codeOf = (op: WriteOp): string | undefined => this.#outcomes.get(op.op)?.code
+    const chain: Chain<WriteOp> = {
+      left: () => ops.filter((op) => isInTheWay(codeOf(op))),
+      write: (op) => {
+        this.#outcomes.delete(op.op)
+        return write(op)
+      },
+      canMoveAside: (op) => codeOf(op) === 'target.unique' && canMoveAside(this.#plan, op),
+      together: async (ops) => {
+        const ring = ops.map((op): Waiting => {
+          const nativeId = op.nativeId as NativeId
+          return { op, nativeId, record: current.get(nativeId) as NativeRecord }
+        })
+        const stuck = await this.#together(ring)
+        if (stuck !== null) return stuck
+        for (const { op } of ring) this.#outcomes.delete(op.op)
+        done.push(...ring)
+        return null
+      },
+    }
+    await unchain(chain, done.length > 0)
+  }
+
+  /** The place in the ring of the one that could not; then nothing of it stands. */
+  async #together(ring: readonly Waiting[]): Promise<number | null> {
+    let at = 0
+    await this.#session.run('savepoint latchwork_swap')
+    try {
+      for (at = 0; at < ring.length; at++)
+        await moveAside(this.#session, this.#context.dialect, this.#plan, ring[at] as Waiting, at + 1)
+      for (at = 0; at < ring.length; at++) {
+        const { op, nativeId, record } = ring[at] as Waiting
+        await this.#update(nativeId, op.patch, record)
+      }
+      await this.#session.run('release savepoint latchwork_swap')
+      return null
+    } catch (error) {
+      if (!isAboutThisOp(error)) throw error
+      await this.#session.run('rollback to savepoint latchwork_swap')
+      await this.#session.run('release savepoint latchwork_swap')
+      return at
+    }
   }
 
   async #appliedBefore(ops: readonly WriteOp[]): Promise<ReadonlyMap<OpId, AppliedOp>> {
@@ -280,10 +340,7 @@ class TableBatch {
   }
 
   /** Reads back what was written, remembers it, and says so; what was applied before is answered as it was then. */
-  async #answer(
-    done: readonly { readonly op: WriteOp; readonly nativeId: NativeId }[],
-    before: ReadonlyMap<OpId, AppliedOp>,
-  ): Promise<void> {
+  async #answer(done: readonly Done[], before: ReadonlyMap<OpId, AppliedOp>): Promise<void> {
     const { books, dialect } = this.#context
     const ids = [...done.map((one) => one.nativeId), ...[...before.values()].map((one) => one.nativeId)]
     if (ids.length === 0) return

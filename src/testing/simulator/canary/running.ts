@@ -162,9 +162,9 @@ export const RUNNING_MUTANTS: readonly Mutant[] = [
     breaks: 'section 0, 9: clocks order nothing; a wall clock that was set back makes nobody wait for it',
     edits: [
       {
-        file: ENGINE,
-        from: 'Math.min(Math.max(0, notBeforeMs - this.clock.nowMs()), MAX_WAIT_MS)',
-        to: 'Math.max(0, notBeforeMs - this.clock.nowMs())',
+        file: 'src/engine/moments.ts',
+        from: 'Math.min(Math.max(nowMs, wallMs + this.#aheadMs), nowMs + MAX_WAIT_MS)',
+        to: 'Math.max(nowMs, wallMs + this.#aheadMs)',
       },
       {
         file: 'src/deliver/backoff.ts',
