@@ -1,6 +1,6 @@
 import type { Capabilities } from '../model/capabilities.ts'
 import type { Change, Outcome, ReadImage } from '../model/change.ts'
-import { asCanonicalKey, asOpId, type CanonicalKey, compareTokens, type NativeId, type Token } from '../model/ids.ts'
+import { asCorrelationId, asOpId, type CorrelationId, compareTokens, type NativeId, type Token } from '../model/ids.ts'
 import { type Image, type Value, valuesEquivalent } from '../model/value.ts'
 import type { Connector, WriteOp } from '../ports/app.ts'
 import type { Samples } from './samples.ts'
@@ -478,7 +478,7 @@ interface Made {
 
 let ops = 0
 
-const correlationOf = (tag: string, n: number): CanonicalKey => asCanonicalKey(`certify-${tag}-${n}`)
+const correlationOf = (tag: string, n: number): CorrelationId => asCorrelationId(`certify-${tag}-${n}`)
 
 export const told = ({ result, code, message }: Outcome): string =>
   [result, ...(code === undefined ? [] : [`(${code}: ${message ?? ''})`])].join(' ')

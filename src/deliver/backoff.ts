@@ -1,3 +1,5 @@
+import type { Intent, Lane } from '../model/record.ts'
+
 /** Longest pause between two tries of one write: a target that comes back is noticed within this, however long it was away. */
 export const RETRY_CAP_MS = 15 * 60_000
 /** First pause: about the time that a restarting process or a lock needs. */
@@ -28,6 +30,19 @@ export function meetingMs(tries: number, nowMs: number): number {
 /** Whether a pause that was written down as a wall-clock time is still running. No pause is longer than the cap, so a later time means that the clock was set back. */
 export const isPausing = (notBeforeMs: number, nowMs: number): boolean =>
   notBeforeMs > nowMs && notBeforeMs - nowMs <= RETRY_CAP_MS
+
+/**
+ * The lane of a write that was given up, while an earlier try of it may still be on its way. A condition on values, or on versions that are made from them, is met again when they come back: as long
+ * as that try may be applied, nothing is written that might bring them back. Versions that are counted never come back.
+ */
+export function whileInDoubt(lane: Lane, { op, doubtUntilMs = 0 }: Intent, nowMs: number): Lane {
+  if (!isPausing(doubtUntilMs, nowMs)) return lane
+  const message = `an earlier try of ${op} may still be applied`
+  return {
+    ...lane,
+    retry: { tries: lane.retry?.tries ?? 0, notBeforeMs: doubtUntilMs, code: STILL_IN_DOUBT, message },
+  }
+}
 
 /** Why a lane pauses whose earlier write may still be applied: it does so even while nothing is needed. */
 export const STILL_IN_DOUBT = 'target.unknown'

@@ -276,6 +276,20 @@ describe('a lane with a need', () => {
     expect(plan(record, { ...inStep, retry: { ...retry, code: 'x' } }, bindingOf()).lane.retry).toBeNull()
   })
 
+  test('whose value is the head’s by chance is looked at: read, or its log read to its end', () => {
+    const record = recordOf({ head: headOf({ email: 'a' }) })
+    const lane = laneOf({ sent: { email: 'a' }, image: { n_email: 'a' }, byChance: ['email'] })
+    const log = { ...classA, feed: 'F3' as const, condition: 'C0' as const, read: 'R0' as const }
+    const found = [classA, log, { ...classA, read: 'R0' as const }].map((capabilities) =>
+      plan(record, lane, bindingOf(crm, { capabilities })),
+    )
+    expect(found.map(({ next, lane: after }) => [next, after.reading?.why])).toEqual([
+      ['read', 'verify'],
+      ['read', 'verify'],
+      ['idle', undefined],
+    ])
+  })
+
   test('that is detached is left alone', () => {
     expect(plan(record, { ...behind, detached: true }, bindingOf())).toMatchObject({
       next: 'idle',

@@ -121,12 +121,12 @@ export const isLostWhenUnknown = (binding: BindingModel): boolean =>
 
 /**
  * Nothing is needed. Where the head went away from what the application holds and came back, nobody has told the application, and nothing was written that would prove that its users
- * still had that value; the record is read once, so that their next change does not count as made without knowing of ours.
+ * still had that value; the record is read once (where a log is all that tells, that is read to its end), so that their next change does not count as made without knowing of ours.
  */
 function rest(record: RecordState, lane: Lane, binding: BindingModel, context: PlanContext): Plan {
   const settled = inStep(lane.exists === true ? advanceBasis(record, lane, null) : lane, context)
   const { capabilities } = binding
-  const canAsk = capabilities.read === 'R2' && !isLogFed(capabilities)
+  const canAsk = capabilities.read === 'R2' || isLogFed(capabilities)
   if (settled.byChance.length === 0 || record.deleted || lane.detached || !canAsk)
     return { lane: settled, next: 'idle' }
   const reading = { why: 'verify' as const, afterSeq: context.seq, notBeforeMs: 0, tries: 0, headSeq: record.headSeq }

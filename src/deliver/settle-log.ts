@@ -2,7 +2,7 @@ import type { Outcome } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type NativeId } from '../model/ids.ts'
 import { type Intent, type Lane, OWN_WRITES_MAX, type OwnWrite } from '../model/record.ts'
-import { isPausing, STILL_IN_DOUBT } from './backoff.ts'
+import { whileInDoubt } from './backoff.ts'
 import { overlayOf, settleSilent } from './overlay.ts'
 import type { SettleContext, Settled } from './settle.ts'
 
@@ -33,17 +33,10 @@ export function settleLogged(
     }
   }
   if (outcome.result !== 'conflict') return null
-  const { doubtUntilMs = 0 } = intent
-  // A condition on old values is met again when they come back: as long as an earlier try may be on its way, nothing is written that might bring them back.
-  const isDoubtful = isPausing(doubtUntilMs, context.nowMs)
-  const message = `an earlier try of ${intent.op} may still be applied`
   return {
     lane: {
-      ...lane,
+      ...whileInDoubt(lane, intent, context.nowMs),
       intent: null,
-      ...(isDoubtful && {
-        retry: { tries: lane.retry?.tries ?? 0, notBeforeMs: doubtUntilMs, code: STILL_IN_DOUBT, message },
-      }),
       reading: { why: 'conflict', afterSeq: context.seq, notBeforeMs: 0, tries: 0 },
     },
     verdict: 'refused',

@@ -70,7 +70,7 @@ export class Batch implements References {
       const link = this.link(entry.binding.app, entry.binding.object, entry.nativeId, entry.binding.entity)
       if (link?.key != null) wanted.add(link.key)
       if (link?.state === 'live') continue
-      if (entry.correlationId !== undefined) wanted.add(entry.correlationId)
+      if (entry.correlation !== undefined) wanted.add(entry.correlation.key)
       if (entry.matchKey !== null && !this.#matches.has(matchName(entry.binding.entity, entry.matchKey))) {
         matches.push({ entity: entry.binding.entity, matchKey: entry.matchKey })
       }

@@ -2,7 +2,7 @@ import { isPausing } from '../deliver/backoff.ts'
 import { REFERENCE_MISSING } from '../deliver/plan.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { asJournalPosition, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
+import { asJournalPosition, correlationIdOf, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
 import {
   type Conflict,
   isThere,
@@ -237,7 +237,11 @@ export class Committing {
       if (isLogFed(binding.capabilities) && (!isCreate || tellsOurCreates(binding.capabilities)))
         dispatcher.pass(askOf(flight), lane, record.key)
       else if (lane.nativeId !== null) dispatcher.read(flight, lane.app, lane.object, lane.nativeId, null)
-      else dispatcher.read(flight, lane.app, lane.object, '' as NativeId, record.key)
+      else
+        dispatcher.read(flight, lane.app, lane.object, '' as NativeId, {
+          key: record.key,
+          id: correlationIdOf(record.key, lane.incarnation),
+        })
       return
     }
     if (lane.intent !== null) {

@@ -8,7 +8,7 @@ import { swing } from '../merge/oscillation.ts'
 import { MissingReference, type References } from '../merge/references.ts'
 import type { Outcome } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { compareTokens, type NativeId, type OpId, type Token } from '../model/ids.ts'
+import { compareTokens, type JournalPosition, type NativeId, type OpId, type Token } from '../model/ids.ts'
 import type { Intent, Lane, OwnWrite } from '../model/record.ts'
 import { type Fields, type Image, type Value, valuesEqual } from '../model/value.ts'
 import { formOf } from './findings.ts'
@@ -26,6 +26,8 @@ export interface Observation extends At {
   readonly token: Token | undefined
   readonly sourceTimeMs: number | undefined
   readonly isRead: boolean
+  /** The application was in this state when the journal had this position, or later; absent of what it told by itself. */
+  readonly asOf?: JournalPosition | undefined
   /** A comparison asked for it: what it holds counts although its version says that nothing has changed (a restore; triggers that were switched off). */
   readonly isAsked?: boolean
   /** The mark that it bears, and whether this installation made it. */
@@ -145,6 +147,7 @@ export function foldInto(
     seq: at.seq,
     atMs: at.atMs,
     sourceTimeMs: at.sourceTimeMs,
+    asOf: at.asOf,
     own,
     references,
     leaveOutMissing: at.onMissing !== undefined,
@@ -355,7 +358,15 @@ function takeSettled(
         headSeq: null,
       }
       const lane = { ...settled.lane, own: renditionsSeen(settled.lane.own) }
-      const seen: Observation = { seq: at.seq, atMs: at.atMs, image, token, sourceTimeMs: undefined, isRead: true }
+      const seen: Observation = {
+        seq: at.seq,
+        atMs: at.atMs,
+        image,
+        token,
+        sourceTimeMs: undefined,
+        isRead: true,
+        asOf: intent.headSeq,
+      }
       try {
         foldInto(work, binding, lane, image, seen, own, references, undefined)
       } catch (error) {

@@ -7,6 +7,8 @@ import type { BindingModel } from '../model/entity.ts'
 import {
   type AppId,
   type CanonicalKey,
+  type CorrelationId,
+  correlationIdOf,
   type JournalPosition,
   laneKey,
   type NativeId,
@@ -53,7 +55,7 @@ export class Dispatcher {
   readonly #inFlight = new Set<string>()
   readonly #abort = new AbortController()
   #writes: { app: AppState; key: CanonicalKey; op: WriteOp; lane: string }[] = []
-  #reads: { app: AppState; object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[] = []
+  #reads: { app: AppState; object: ObjectId; nativeId: NativeId; correlation: Searched | null; lane: string }[] = []
   readonly #held = new Set<AppId>()
   #stopped = false
   #draining = false
@@ -104,7 +106,7 @@ export class Dispatcher {
   }
 
   /** Queues a read of a linked or unlinked record; `name` tells apart what is under way. Returns false when that read is under way already. */
-  read(name: string, app: AppId, object: ObjectId, nativeId: NativeId, correlation: CanonicalKey | null): boolean {
+  read(name: string, app: AppId, object: ObjectId, nativeId: NativeId, correlation: Searched | null): boolean {
     const state = this.#apps.get(app)
     if (state === undefined || this.#stopped || this.#draining || this.#inFlight.has(name)) return false
     this.#inFlight.add(name)
@@ -223,7 +225,7 @@ export class Dispatcher {
 
   async #sendReads(
     app: AppState,
-    group: readonly { object: ObjectId; nativeId: NativeId; correlation: CanonicalKey | null; lane: string }[],
+    group: readonly { object: ObjectId; nativeId: NativeId; correlation: Searched | null; lane: string }[],
   ): Promise<void> {
     const begunAfter = this.#options.lastPosition()
     const { source } = app.connector
@@ -235,7 +237,7 @@ export class Dispatcher {
         ? []
         : this.#readOrFail(app, searched, () =>
             source.findByCorrelation(
-              searched.map((read) => ({ object: read.object, correlationId: read.correlation as CanonicalKey })),
+              searched.map((read) => ({ object: read.object, correlationId: (read.correlation as Searched).id })),
               this.#abort.signal,
             ),
           ),
@@ -245,7 +247,7 @@ export class Dispatcher {
     for (const [i, asked] of [...plain, ...searched].entries()) {
       const read = found[i] ?? failed(app.connector.app, asked, 'the connector gave no result for this read')
       this.#options.take(
-        { type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation }) },
+        { type: 'read', read, begunAfter, ...(asked.correlation === null ? {} : { key: asked.correlation.key }) },
         asked.lane,
       )
     }
@@ -300,6 +302,12 @@ const failed = (app: AppId, asked: { object: ObjectId; nativeId: NativeId }, mes
   message,
 })
 
+/** What our create in doubt has made is searched for by its correlation id. */
+interface Searched {
+  readonly key: CanonicalKey
+  readonly id: CorrelationId
+}
+
 function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>()
   for (const item of items) {
@@ -323,7 +331,7 @@ export function writeOp(record: RecordState, lane: Lane, intent: Intent, binding
     kind: intent.kind,
     nativeId: lane.nativeId,
     baseToken: intent.baseToken,
-    correlationId: record.key,
+    correlationId: correlationIdOf(record.key, lane.incarnation),
     resend: intent.tries > 0 || intent.state === 'unknown',
   }
   if (intent.kind === 'delete')

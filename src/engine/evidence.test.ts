@@ -13,7 +13,7 @@ import {
 } from '../merge/fake-record.ts'
 import { asJournalPosition, asNativeId, asToken } from '../model/ids.ts'
 import type { Intent, Lane } from '../model/record.ts'
-import { adoptCreate, doubtAfterRestart } from './evidence.ts'
+import { adoptCreate, doubtAfterRestart, takeRead } from './evidence.ts'
 import { observeLogged, takePass } from './log-fed.ts'
 import { RecordWork } from './record-work.ts'
 
@@ -74,6 +74,52 @@ describe('a write that is in doubt', () => {
     takePass(work, blind, asJournalPosition(25), at, false)
     expect(work.state.lanes[crm]).toMatchObject({ intent: null, reading: null })
     expect(work.state.key).toBe(key)
+  })
+})
+
+describe('a conditional write in doubt, and its application holds something else', () => {
+  const resolved = (token: 'T1' | 'T2', image: Record<string, string>) => {
+    const capabilities = { ...classA, token, fenceMs }
+    const intent = intentOf({ state: 'unknown', doubtUntilMs: at.atMs + fenceMs, baseToken: asToken('3') })
+    const lane = laneOf({ image: { n_email: 'x' }, sent: { email: 'x' }, intent, reading: readingFrom(0) })
+    const record = recordOf({ head: headOf({ email: 'a' }), lanes: { [crm]: lane } })
+    const work = new RecordWork(entityOf(), record, record, () => undefined)
+    const read = { app: crm, object: lane.object, nativeId: asNativeId('1'), result: 'found' as const }
+    const found = { ...read, token: asToken('4') }
+    const binding = bindingOf(crm, { capabilities })
+    takeRead(work, binding, found, asJournalPosition(25), at, 0, image, references)
+    return work.state.lanes[crm]
+  }
+
+  test('is given up for now, and may still come: where a version can come back with what it stands for, nothing is written meanwhile', () => {
+    expect(resolved('T1', { n_email: 'y' })).toMatchObject({
+      intent: null,
+      retry: { code: 'target.unknown', notBeforeMs: at.atMs + fenceMs },
+    })
+  })
+
+  test('keeps nothing back where versions never come back, or where it was applied', () => {
+    expect(resolved('T2', { n_email: 'y' })).toMatchObject({ intent: null, retry: null })
+    expect(resolved('T1', { n_email: 'a' })).toMatchObject({ intent: null, retry: null })
+  })
+})
+
+describe('a log that was read to its end', () => {
+  const capabilities = { ...classA, feed: 'F3' as const, mark: 'M2' as const }
+
+  test('shows that its users have had before them what the head was when that was asked', () => {
+    const reading = { why: 'verify' as const, afterSeq: asJournalPosition(20), notBeforeMs: 0, tries: 0 }
+    const lane = laneOf({ sent: { email: 'a' }, byChance: ['email'] })
+    const record = recordOf({ head: headOf({ email: 'a' }) })
+    const passed = (headSeq: number) => {
+      const asked = { ...lane, reading: { ...reading, headSeq: asJournalPosition(headSeq) } }
+      const known = { ...record, lanes: { [crm]: asked } }
+      const work = new RecordWork(entityOf(), known, known, () => undefined)
+      takePass(work, bindingOf(crm, { capabilities }), asJournalPosition(25), at)
+      return work.state.lanes[crm]
+    }
+    expect(passed(9)).toMatchObject({ reading: null, byChance: [] })
+    expect(passed(4)).toMatchObject({ reading: null, byChance: ['email'] })
   })
 })
 

@@ -1,4 +1,4 @@
-import { retryDelayMs } from '../deliver/backoff.ts'
+import { retryDelayMs, whileInDoubt } from '../deliver/backoff.ts'
 import { holding, readFailed, type SettleContext, unknown } from '../deliver/settle.ts'
 import type { OwnWriteSeen } from '../merge/fold.ts'
 import type { References } from '../merge/references.ts'
@@ -56,6 +56,7 @@ export function takeRead(
     token: read.token,
     sourceTimeMs: read.sourceTimeMs,
     isRead: true,
+    asOf: begunAfter,
     // A read that is to prove the basis names the head it is about; one that a comparison asked for does not.
     ...(answered && reading.why === 'verify' && reading.headSeq === undefined && { isAsked: true }),
     ...(onMissing !== undefined && { onMissing }),
@@ -169,10 +170,16 @@ function resolveByRead(
     ...(earlier !== null && { earlier: { patch: earlier.patch, native: earlier.native } }),
   }
   foldInto(work, binding, idle, seen.image ?? {}, { ...seen, isRead: true }, own, references, undefined)
+  const { condition, token } = binding.capabilities
+  if (condition === 'C2' && token === 'T1' && !isIncluded(work.lane(binding), intent))
+    work.setLane(whileInDoubt(work.lane(binding), intent, seen.atMs))
   const written = binding.capabilities.token === 'T0' ? heard : seen.token !== lane.token
   if (written && intent.state === 'unknown') keepPossibleReverts(work, intent, lane, seen)
   return {}
 }
+
+const isIncluded = ({ sent }: Lane, { kind, patch }: Intent): boolean =>
+  kind === 'update' && Object.keys(patch).every((path) => valuesEqual(sent[path], patch[path]))
 
 /**
  * A write in doubt, and the application holds again what it held before, although something was written there meanwhile: our write may have been applied and undone by a

@@ -1,7 +1,7 @@
 import { afterPatch } from '../deliver/overlay.ts'
 import type { PlanContext } from '../deliver/plan.ts'
 import { APPS, bindingOf, entityOf, imageOf, laneOf, recordOf, references } from '../merge/fake-record.ts'
-import { mergeImage } from '../merge/fold.ts'
+import { mergeImage } from '../merge/images.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asJournalPosition, asNativeId, asToken, type JournalPosition } from '../model/ids.ts'
 import type { RecordState } from '../model/record.ts'

@@ -2,6 +2,7 @@ import { overlayOf, settleSilent } from '../deliver/overlay.ts'
 import { taken } from '../deliver/settle-log.ts'
 import type { OwnWriteSeen } from '../merge/fold.ts'
 import type { References } from '../merge/references.ts'
+import { advanceBasis, heldAt } from '../model/basis.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { compareTokens, type JournalPosition, type NativeId, type Token } from '../model/ids.ts'
@@ -210,7 +211,11 @@ export function takePass(
   if (silent.length > 0) lane = { ...lane, overlays: lane.overlays.filter((one) => one.seq > begunAfter) }
   const { reading, intent } = lane
   if (reading !== null && begunAfter >= reading.afterSeq && !isFenced) {
-    lane = { ...lane, reading: null }
+    // No entry has told otherwise: what stands in the log was so when the head was that.
+    lane =
+      reading.headSeq === undefined
+        ? { ...lane, reading: null }
+        : advanceBasis(work.state, { ...lane, reading: null }, heldAt(reading.headSeq))
     if (intent?.state === 'unknown') {
       const { patch, op } = intent
       const text =

@@ -4,7 +4,9 @@ import { matchKeyOf } from '../merge/match.ts'
 import type { JournalEntry } from '../model/change.ts'
 import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
 import {
+  asCanonicalKey,
   type CanonicalKey,
+  correlationOf,
   type EntityName,
   type JournalPosition,
   type NativeId,
@@ -29,7 +31,8 @@ export interface Prepared {
   readonly image: Image | null
   readonly matchKey: string | null
   readonly token: Token | undefined
-  readonly correlationId: CanonicalKey | undefined
+  /** Which record of ours it was made for, and which life of it there; undefined where only a mark tells of it. */
+  readonly correlation: { readonly key: CanonicalKey; readonly life: number | undefined } | undefined
   readonly mark: string | undefined
   readonly sourceTimeMs: number | undefined
   /** Set for a read of ours. */
@@ -81,7 +84,7 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     image: flat.image,
     matchKey: flat.image === null ? null : matchKeyOf(entity, binding, flat.image),
     token: facts.token,
-    correlationId: (facts.correlationId ?? keyOfOp(facts.mark)) as CanonicalKey | undefined,
+    correlation: correlationIn(facts),
     mark: facts.mark,
     sourceTimeMs: facts.sourceTimeMs,
     begunAfter: input.type === 'read' ? input.begunAfter : null,
@@ -93,8 +96,12 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
   }
 }
 
-/** The canonical key in an op id of any installation: a new record that bears the mark of a create of ours belongs to it. */
-const keyOfOp = (mark: string | undefined): string | undefined => mark?.split('.')[2]
+/** A new record that bears the mark of a create of ours belongs to it: every op id, of any installation, has the canonical key in it. */
+function correlationIn({ correlationId, mark }: Facts): Prepared['correlation'] {
+  if (correlationId !== undefined) return correlationOf(correlationId)
+  const key = mark?.split('.')[2]
+  return key === undefined ? undefined : { key: asCanonicalKey(key), life: undefined }
+}
 
 interface Facts {
   readonly nativeId: NativeId

@@ -21,7 +21,7 @@ function entryOf(seq: number, ref: string, more: Partial<Prepared> = {}): Prepar
     image: {},
     matchKey: null,
     token: undefined,
-    correlationId: undefined,
+    correlation: undefined,
     mark: undefined,
     sourceTimeMs: undefined,
     begunAfter: null,
@@ -35,7 +35,7 @@ function entryOf(seq: number, ref: string, more: Partial<Prepared> = {}): Prepar
 }
 const token = (n: number) => asToken(String(n))
 const REFS = ['r1', 'r2', 'r3']
-const HOW = ['queued', 'queued', 'replaceable', 'parked'] as const
+const HOW = ['queued', 'queued', 'unmatched', 'replaceable', 'parked'] as const
 
 /** What the engine does with the room: an entry waits behind an earlier one of its record, is done, or begins to wait. */
 class Turns {
@@ -143,12 +143,12 @@ describe('the waiting room', () => {
 })
 
 describe('an entry that could not be folded', () => {
-  const roomWith = (older: Partial<Prepared>, how: 'parked' | 'replaceable' | 'queued' = 'parked'): WaitingRoom => {
+  const roomWith = (older: Partial<Prepared>, how: (typeof HOW)[number] = 'parked'): WaitingRoom => {
     const room = new WaitingRoom()
     room.wait(entryOf(1, 'r1', older), ['operator'], how)
     return room
   }
-  const isBehind = (older: Partial<Prepared>, newer: Partial<Prepared>, how?: 'parked' | 'replaceable' | 'queued') =>
+  const isBehind = (older: Partial<Prepared>, newer: Partial<Prepared>, how?: (typeof HOW)[number]) =>
     roomWith(older, how).behind(entryOf(2, 'r1', newer)).queued
 
   test('makes way for a newer full state, a hint or a read', () => {
@@ -173,6 +173,20 @@ describe('an entry that could not be folded', () => {
     expect(isBehind(older, { token: token(4), binding })).toBe(true)
     expect(isBehind({ ...older, heldFor: null }, { token: token(4), binding })).toBe(false)
     expect(isBehind({ ...older, binding: bindingOf() }, { token: token(4) })).toBe(false)
+  })
+
+  test('of a record that nobody knows yet makes way for nothing but the news that it is gone', () => {
+    expect(isBehind({ token: token(3) }, { token: token(4) }, 'unmatched')).toBe(true)
+    expect(isBehind({ token: token(3) }, { token: token(4), kind: 'deleted' }, 'unmatched')).toBe(false)
+    expect(isBehind({ token: token(3) }, { token: token(2), kind: 'deleted' }, 'unmatched')).toBe(true)
+    expect(isBehind({ token: token(3) }, { token: token(4), kind: 'deleted' }, 'queued')).toBe(true)
+  })
+
+  test('stays where its look is all that tells what a create of ours has made', () => {
+    const binding = bindingOf(crm, { capabilities: { ...classA, create: 'K0', idempotency: 'none' } })
+    const older = { token: token(3), binding, heldFor: { waitsOn: 'creates' as const, waitsFor: [], code: null } }
+    expect(isBehind(older, { token: token(4), binding, kind: 'deleted' }, 'unmatched')).toBe(true)
+    expect(isBehind({ ...older, binding: bindingOf() }, { token: token(4), kind: 'deleted' }, 'unmatched')).toBe(false)
   })
 
   test('blocks writes to its record, an ordinary wait does not', () => {

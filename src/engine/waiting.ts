@@ -1,3 +1,4 @@
+import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import { compareTokens } from '../model/ids.ts'
 import { type HeldState, letsGo } from '../model/state/held-state.ts'
@@ -36,8 +37,9 @@ export class WaitingRoom {
   behind(entry: Prepared): { readonly queued: boolean; readonly superseded: readonly Prepared[] } {
     const queue = this.#queues.get(entry.ref)
     if (queue === undefined) return this.#behindReleased(entry)
-    const isKept = isLastTrace(entry) && queue.entries.some((older) => older.heldFor?.waitsOn === 'reference')
-    if (!isKept && letsGo(queue.state, 'superseded') && queue.entries.every((older) => supersedes(entry, older))) {
+    const isKept = queue.entries.some(isLastTrace)
+    const event = entry.kind === 'deleted' ? 'deleted' : 'superseded'
+    if (!isKept && letsGo(queue.state, event) && queue.entries.every((older) => supersedes(entry, older))) {
       this.#drop(entry.ref, queue)
       return { queued: false, superseded: queue.entries }
     }
@@ -172,11 +174,12 @@ function supersedes(newer: Prepared, older: Prepared): boolean {
 }
 
 /**
- * In a log that is written blindly an entry may be the last trace of an edit that our own write has overwritten unread, and the later ones know nothing of it. What refers to a record that is
- * not known yet is taken in its turn, then, and not made up for by what follows.
+ * What an entry tells may be told by no later one. In a log that is written blindly it may be the last trace of an edit that our own write has overwritten unread: what refers to a record that is
+ * not known yet is taken in its turn, then, and not made up for by what follows. And where nobody can be asked for what a create of ours has made, the look of a record is all that tells.
  */
-const isLastTrace = ({ binding: { capabilities } }: Prepared): boolean =>
-  isLogFed(capabilities) && capabilities.condition === 'C0'
+const isLastTrace = ({ binding, heldFor }: Prepared): boolean =>
+  (heldFor?.waitsOn === 'reference' && isLogFed(binding.capabilities) && binding.capabilities.condition === 'C0') ||
+  (heldFor?.waitsOn === 'creates' && isLostWhenUnknown(binding))
 
 /** Whether a full state is older than one that waits already: what it says is in that one. */
 const isOlderState = (entry: Prepared, waiting: Prepared): boolean =>

@@ -26,7 +26,8 @@ import {
   states,
   words,
 } from './fake-record.ts'
-import { type FoldInput, type FoldResult, foldImage, mergeImage, type OwnWriteSeen } from './fold.ts'
+import { type FoldInput, type FoldResult, foldImage, type OwnWriteSeen } from './fold.ts'
+import { mergeImage } from './images.ts'
 
 fc.configureGlobal({ seed: SEED })
 
@@ -559,14 +560,18 @@ describe('a head that came back to the value that an application holds', () => {
     expect([result.accepted, result.conflicts]).toEqual([['email'], []])
   })
 
-  test('is not shown to have been there by an entry that is older than it: one that had to wait, or stands in a log before what we wrote', () => {
+  test('is not shown to have been there by an entry that is older than it: one that had to wait or was long on its way, or stands in a log before what we wrote', () => {
     const lane = laneOf({ sent: { email: 'x' }, image: { n_email: 'x' }, basis: asJournalPosition(6) })
     const late = fold({ record: headAt(30), lane, image: { n_email: 'a' } })
     expect([late.convergent, late.lane.byChance]).toEqual([['email'], ['email']])
     const overlay = { ...overlayOf(intentOf({ patch: { email: 'a' } }), null, seq, 0) }
     const before = fold({ record: headAt(8), lane: { ...lane, overlays: [overlay] }, image: { n_email: 'a' } })
     expect(before.lane.byChance).toEqual(['email'])
-    const inTime = fold({ record: headAt(8), lane, image: { n_email: 'a' } })
+    const told = fold({ record: headAt(8), lane, image: { n_email: 'a' } })
+    expect(told.lane.byChance).toEqual(['email'])
+    const readBefore = fold({ record: headAt(8), lane, image: { n_email: 'a' }, asOf: asJournalPosition(7) })
+    expect(readBefore.lane.byChance).toEqual(['email'])
+    const inTime = fold({ record: headAt(8), lane, image: { n_email: 'a' }, asOf: asJournalPosition(8) })
     expect([inTime.convergent, inTime.lane.byChance]).toEqual([['email'], []])
   })
 

@@ -12,7 +12,8 @@ import {
   valuesEqual,
 } from '../model/value.ts'
 import { addsUp, decideConflict, isSameSet } from './conflict.ts'
-import { type ChangedValue, changedValues, elementsOf, type Missing } from './decode.ts'
+import { type ChangedValue, changedValues, type Missing } from './decode.ts'
+import { imageWithout, mergeImage } from './images.ts'
 import { policyOf } from './policy.ts'
 import type { MissingReference, References } from './references.ts'
 import { agreedBy, setAsideFor, without } from './set-aside.ts'
@@ -47,6 +48,8 @@ export interface FoldInput {
   readonly seq: JournalPosition
   readonly atMs: number
   readonly sourceTimeMs: number | undefined
+  /** The application was in this state when the journal had this position, or later: of a read. What is told may have been so long ago. */
+  readonly asOf?: JournalPosition | undefined
   readonly own: OwnWriteSeen | null
   readonly references: References
   /** Leave out what refers to records that are not known yet, and fold the rest; otherwise nothing is folded, and MissingReference is thrown. */
@@ -181,15 +184,24 @@ class Fold {
     // What was merged is shown where it is just what the application holds: elsewhere its value is not the head's.
     const shown = new Set([...this.accepted, ...this.won, ...this.merged])
     const convergent = new Set(this.convergent)
-    const { own, seq, lane } = this.input
+    const { own } = this.input
     const ours = own?.headSeq ?? null
     if (shown.size + convergent.size === 0 && ours === null) return null
     return (path, version) => {
-      // An entry that had to wait shows nothing of versions that are younger than it; nor one of a log, of what a write of ours has brought that stands only later in that.
       if (shown.has(path)) return true
-      if (convergent.has(path)) return version <= seq && !lane.overlays.some((overlay) => path in overlay.patch)
+      if (convergent.has(path)) return this.#isMet(path, version)
       return ours !== null && own !== null && path in own.patch ? version <= ours : undefined
     }
+  }
+
+  /**
+   * Whether an application that came to the head's value by itself is known to have had it when the head did. Who had it before, and has another by now, has not seen who else came to it: that is shown
+   * by a state that is no older than the head, and never by an entry of a log, of what a write of ours has brought that stands only later in that. At first contact nobody has seen anybody, and what is equal is agreed.
+   */
+  #isMet(path: Path, version: JournalPosition): boolean {
+    const { lane, seq, asOf } = this.input
+    if (lane.overlays.some((overlay) => path in overlay.patch)) return false
+    return version <= (path in lane.sent ? (asOf ?? NEVER) : seq)
   }
 
   #foldOne(change: ChangedValue): void {
@@ -479,21 +491,6 @@ class Fold {
   }
 }
 
-const imageWithout = (image: Image, paths: readonly Path[]): Image =>
-  Object.fromEntries(Object.entries(image).filter(([path]) => !paths.includes(path)))
+const NEVER = -1
 
 const isPresence = (path: Path): boolean => splitPartPath(path)?.field === ''
-
-/** What the app is now known to hold: the new values over the old ones, elements that are gone taken out. */
-export function mergeImage(binding: BindingModel, before: Image, now: Image): Image {
-  const merged: Record<Path, Value> = { ...before, ...now }
-  for (const part of binding.parts) {
-    if (now[part.container] !== true) continue
-    for (const element of elementsOf(before, part.container)) {
-      if (now[element] === true) continue
-      const prefix = element + '.'
-      for (const path of Object.keys(merged)) if (path === element || path.startsWith(prefix)) delete merged[path]
-    }
-  }
-  return merged
-}

@@ -15,7 +15,7 @@ export interface Change {
   /** The record as sent, for image and partial. Unmapped fields may be present; an absent field is "not sent". */
   readonly record?: NativeRecord
   readonly token?: Token
-  /** The canonical key that a create of ours stored in the record, where the application keeps it. */
+  /** The correlation id that a create of ours stored in the record, where the application keeps it. */
   readonly correlationId?: string
   /**
    * The op id of the write that caused this, where the application carries marks (M2). Where one mark stands for a whole transaction of ours, the connector has found the op of this record. What

@@ -13,6 +13,8 @@ export type EntityName = Brand<string, 'EntityName'>
 export type NativeId = Brand<string, 'NativeId'>
 /** The hub's own id of a record across all applications. */
 export type CanonicalKey = Brand<string, 'CanonicalKey'>
+/** What an application keeps of a record that we made there, so that it is found again: the canonical key, and which life of the record there it was made for. */
+export type CorrelationId = Brand<string, 'CorrelationId'>
 /** One write of ours: `<instance>.<generation>.<canonical key>.<app>.<n>`. Also the idempotency key and the mark of that write. */
 export type OpId = Brand<string, 'OpId'>
 /** Sequence number of a journal entry, from 1, without gaps inside one journal. 0 means before everything. */
@@ -38,6 +40,7 @@ export const asObjectId = (text: string): ObjectId => text as ObjectId
 export const asEntityName = (text: string): EntityName => text as EntityName
 export const asNativeId = (text: string): NativeId => text as NativeId
 export const asCanonicalKey = (text: string): CanonicalKey => text as CanonicalKey
+export const asCorrelationId = (text: string): CorrelationId => text as CorrelationId
 export const asOpId = (text: string): OpId => text as OpId
 export const asJournalPosition = (n: number): JournalPosition => n as JournalPosition
 export const asFeedPosition = (text: string): FeedPosition => text as FeedPosition
@@ -53,6 +56,28 @@ export interface NativeRef {
 /** One text for a native reference, for use as a Map key. The separator cannot occur in configured names. */
 export const nativeRefKey = (app: AppId, object: ObjectId, nativeId: NativeId): string =>
   app + '\u0000' + object + '\u0000' + nativeId
+
+/** Lives that a correlation id tells apart. */
+const LIVES = 16
+
+/**
+ * A record that is created again where it was deleted has another correlation id there: a copy that somebody made of its former self bears the old one and is not taken for it. The id looks like the
+ * key, so that it fits wherever that does: the first digit of its time, which is 0 until the year 2527, counts the lives.
+ */
+export function correlationIdOf(key: CanonicalKey, incarnation: number): CorrelationId {
+  const life = incarnation % LIVES
+  return asCorrelationId(life === 0 || !UUID.test(key) ? key : life.toString(16) + key.slice(1))
+}
+
+/** The key in a correlation id, and the life that it was made for. */
+export function correlationOf(id: string): { readonly key: CanonicalKey; readonly life: number } {
+  const life = UUID.test(id) ? Number.parseInt(id[0] as string, 16) : 0
+  return { key: asCanonicalKey(life === 0 ? id : '0' + id.slice(1)), life }
+}
+
+export const isOfLife = (life: number, incarnation: number): boolean => life === incarnation % LIVES
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/
 
 /** One text for a lane, for use as a Map key. */
 export const laneKey = (key: CanonicalKey, app: AppId): string => key + '\u0000' + app

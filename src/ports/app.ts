@@ -1,6 +1,6 @@
 import type { Capabilities } from '../model/capabilities.ts'
 import type { Change, Outcome, ReadImage } from '../model/change.ts'
-import type { AppId, CanonicalKey, FeedPosition, NativeId, ObjectId, OpId, Token } from '../model/ids.ts'
+import type { AppId, CorrelationId, FeedPosition, NativeId, ObjectId, OpId, Token } from '../model/ids.ts'
 import type { NativeRecord } from '../model/value.ts'
 
 /** A request as it came off the socket; header names in lower case, the body's raw bytes (signatures are checked on them). */
@@ -80,7 +80,7 @@ export interface Source extends AsyncDisposable {
   ): Promise<readonly ReadImage[]>
   /** Records that hold the correlation id, for creates of unknown outcome (K1). `missing` when there is none. Only where capability create is K1 or K2 by stored id. */
   findByCorrelation(
-    requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
+    requests: readonly { readonly object: ObjectId; readonly correlationId: CorrelationId }[],
     signal: AbortSignal,
   ): Promise<readonly ReadImage[]>
   /**
@@ -116,7 +116,7 @@ export interface WriteOp {
    */
   readonly baseValues: NativeRecord
   /** Stored in a created record, where the application keeps it. */
-  readonly correlationId: CanonicalKey
+  readonly correlationId: CorrelationId
   /** Sent before: the outcome of an earlier try is unknown. The same idempotency key (the op id) goes with it. */
   readonly resend: boolean
 }

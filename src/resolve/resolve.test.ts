@@ -62,7 +62,13 @@ const subjects: fc.Arbitrary<Subject> = fc.record({
   kind: fc.constantFrom('image', 'image', 'deleted', 'hint'),
   token: fc.option(tokens, { nil: undefined }),
   isRead: fc.boolean(),
-  correlationId: fc.constantFrom(undefined, key, other, 'foreign'),
+  correlation: fc.option(
+    fc.record({
+      key: fc.constantFrom(key, other, asCanonicalKey('foreign')),
+      life: fc.constantFrom(undefined, 0, 1),
+    }),
+    { nil: undefined },
+  ),
   matchKey: fc.constantFrom(null, '["a"]'),
 })
 const surroundings: fc.Arbitrary<Surroundings> = fc.record({
@@ -107,7 +113,7 @@ describe('which record an observation speaks of', () => {
       (subject, { correlated }, to) =>
         to.to !== 'link' ||
         to.why !== 'correlation' ||
-        (correlated?.entity === customer && subject.correlationId === to.key),
+        (correlated?.entity === customer && subject.correlation?.key === to.key),
     )
   })
 
@@ -129,12 +135,12 @@ describe('which record an observation speaks of', () => {
   })
 
   test('is held back while one of our creates may have made it, where the application keeps no correlation id', () => {
-    always(({ binding, kind, correlationId }, { link, openCreates, correlated }, to) => {
+    always(({ binding, kind, correlation }, { link, openCreates, correlated }, to) => {
       const mayBeOurs =
         link === undefined &&
         openCreates.length > 0 &&
         !binding.capabilities.correlation &&
-        correlationId === undefined &&
+        correlation === undefined &&
         correlated === undefined
       return !mayBeOurs || (to.to === 'hold' && kind !== undefined)
     })
@@ -190,7 +196,7 @@ describe('an unlinked record', () => {
     kind: 'image',
     token: asToken('5'),
     isRead: false,
-    correlationId: undefined,
+    correlation: undefined,
     matchKey: '["a"]',
   }
   const alone: Surroundings = { link: undefined, correlated: undefined, matched: undefined, openCreates: [] }
@@ -203,7 +209,7 @@ describe('an unlinked record', () => {
   })
 
   test('that bears our correlation id is linked at once, also by a hint', () => {
-    const ours = { ...subject, correlationId: key }
+    const ours = { ...subject, correlation: { key, life: 0 } }
     expect(resolve(ours, { ...alone, correlated: inErp })).toEqual({
       to: 'link',
       key,
@@ -213,10 +219,17 @@ describe('an unlinked record', () => {
     expect(resolve({ ...ours, kind: 'hint' }, { ...alone, correlated: inErp }).to).toBe('link')
   })
 
+  test('that bears the correlation id of a former life is a copy of what that was, and one that bears our mark is not', () => {
+    const again = recordOf({ lanes: { [crm]: laneOf({ nativeId: null, exists: null, incarnation: 1 }) } })
+    const found = (life: number | undefined) =>
+      resolve({ ...subject, correlation: { key, life } }, { ...alone, correlated: again })
+    expect([found(0).to, found(1).to, found(undefined).to]).toEqual(['new', 'link', 'link'])
+  })
+
   describe('that bears the correlation id of a record which has lived here before', () => {
     const lived = (more: Partial<RecordState> = {}) =>
       recordOf({ lanes: { [crm]: laneOf({ nativeId: asNativeId('8'), exists: false }) }, ...more })
-    const ours = { ...subject, correlationId: key }
+    const ours = { ...subject, correlation: { key, life: 0 } }
 
     test('is a copy that somebody made of it: a new record, unless it matches', () => {
       expect(resolve(ours, { ...alone, correlated: lived() })).toEqual({ to: 'new', incarnation: 0 })

@@ -1,6 +1,6 @@
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { type CanonicalKey, compareTokens, type Token } from '../model/ids.ts'
+import { type CanonicalKey, compareTokens, isOfLife, type Token } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
 
 /** What is known of the record that an observation speaks of. */
@@ -11,7 +11,8 @@ export interface Subject {
   readonly token: Token | undefined
   /** The observation is a read of ours: it is the state now, whatever its token. */
   readonly isRead: boolean
-  readonly correlationId: string | undefined
+  /** The record that its correlation id names, and which life of it; undefined where only a mark tells of it. */
+  readonly correlation: { readonly key: CanonicalKey; readonly life: number | undefined } | undefined
   /** From the image's own match fields; null when it has none or one is empty. */
   readonly matchKey: string | null
 }
@@ -75,11 +76,16 @@ function isOfTheDead(subject: Subject, tombstone: Link): boolean {
 
 function byCorrelation(subject: Subject, around: Surroundings): CanonicalKey | undefined {
   const record = around.correlated
-  if (record === undefined || record.entity !== subject.binding.entity || record.key !== subject.correlationId)
-    return undefined
-  const lane = record.lanes[subject.binding.app]
-  return lane === undefined || lane.nativeId === null || livesAgain(record, lane, around) ? record.key : undefined
+  const { correlation, binding } = subject
+  if (record === undefined || record.entity !== binding.entity || record.key !== correlation?.key) return undefined
+  const lane = record.lanes[binding.app]
+  const isMade = lane === undefined || (lane.nativeId === null && isOfItsLife(lane, correlation.life))
+  return isMade || livesAgain(record, lane, around) ? record.key : undefined
 }
+
+/** A record that bears the id of a former life, which is over, is a copy of what that was. */
+const isOfItsLife = (lane: Lane, life: number | undefined): boolean =>
+  life === undefined || isOfLife(life, lane.incarnation)
 
 /** A record that has lived here before: its own id may live again. Another one that bears its correlation id is a copy which somebody made of it, and is matched like any record. */
 const livesAgain = (record: RecordState, lane: Lane, { link }: Surroundings): boolean =>

@@ -3,7 +3,7 @@ import type { Outcome, ReadImage } from '../model/change.ts'
 import type { RecordCalls } from '../model/flow.ts'
 import {
   type AppId,
-  asCanonicalKey,
+  asCorrelationId,
   asNativeId,
   asOpId,
   type NativeId,
@@ -160,7 +160,7 @@ const blank = (op: string): Pick<WriteOp, 'op' | 'baseToken' | 'baseValues' | 'c
   op: asOpId(op),
   baseToken: null,
   baseValues: {},
-  correlationId: asCanonicalKey(op),
+  correlationId: asCorrelationId(op),
 })
 
 const plain = (record: object): NativeRecord => record as NativeRecord

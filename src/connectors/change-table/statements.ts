@@ -1,9 +1,9 @@
 import {
-  asCanonicalKey,
+  asCorrelationId,
   asNativeId,
   asObjectId,
   asOpId,
-  type CanonicalKey,
+  type CorrelationId,
   type NativeId,
   type ObjectId,
 } from '../../model/ids.ts'
@@ -156,9 +156,9 @@ export async function findCreated(
   dialect: Dialect,
   names: Names,
   object: ObjectId,
-  keys: readonly CanonicalKey[],
-): Promise<Map<CanonicalKey, NativeId>> {
-  const found = new Map<CanonicalKey, NativeId>()
+  keys: readonly CorrelationId[],
+): Promise<Map<CorrelationId, NativeId>> {
+  const found = new Map<CorrelationId, NativeId>()
   for (let i = 0; i < keys.length; i += IDS_MAX) {
     const some = keys.slice(i, i + IDS_MAX)
     const { rows } = await session.run(
@@ -166,7 +166,7 @@ export async function findCreated(
       [object, ...some],
     )
     for (const [correlation, nativeId] of rows)
-      found.set(asCanonicalKey(String(correlation)), asNativeId(String(nativeId)))
+      found.set(asCorrelationId(String(correlation)), asNativeId(String(nativeId)))
   }
   return found
 }
@@ -261,7 +261,7 @@ async function appliedBefore(
         op: id,
         nativeId: asNativeId(String(nativeId)),
         kind: String(kind) as WriteOp['kind'],
-        correlation: asCanonicalKey(String(correlation)),
+        correlation: asCorrelationId(String(correlation)),
         token: tokenOf(generation, BigInt(seq as bigint)),
       })
     }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../lib/system-clock.ts'
-import { asCanonicalKey, asFeedPosition, asNativeId, asObjectId } from '../../model/ids.ts'
+import { asCorrelationId, asFeedPosition, asNativeId, asObjectId } from '../../model/ids.ts'
 import type { Connector } from '../../ports/app.ts'
 import { createHttpConnector } from './connector.ts'
 import { FakeApp } from './fake-app.ts'
@@ -33,7 +33,7 @@ afterEach(async () => {
 const read = async (id: string) =>
   (await connector.source.readRecords([{ object, nativeId: asNativeId(id) }], never))[0]
 const find = async (id: string) =>
-  (await connector.source.findByCorrelation([{ object, correlationId: asCanonicalKey(id) }], never))[0]
+  (await connector.source.findByCorrelation([{ object, correlationId: asCorrelationId(id) }], never))[0]
 
 describe('a read', () => {
   test.each([

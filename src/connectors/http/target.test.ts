@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Outcome } from '../../model/change.ts'
-import { asCanonicalKey, asNativeId, asObjectId, asOpId, asToken } from '../../model/ids.ts'
+import { asCorrelationId, asNativeId, asObjectId, asOpId, asToken } from '../../model/ids.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
 import { createHttpConnector } from './connector.ts'
 import { FakeApp } from './fake-app.ts'
@@ -36,7 +36,7 @@ const op = (kind: WriteOp['kind'], over: Partial<WriteOp> = {}): WriteOp => ({
   full: kind === 'delete' ? {} : { name: 'x', count: 1 },
   baseToken: kind === 'create' ? null : asToken('1'),
   baseValues: {},
-  correlationId: asCanonicalKey('K1'),
+  correlationId: asCorrelationId('K1'),
   resend: false,
   ...over,
 })

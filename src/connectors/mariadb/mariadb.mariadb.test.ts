@@ -4,7 +4,7 @@ import { SyncError } from '../../errors/index.ts'
 import { cents, decimal, decimalText, defineHub, entity, key, latest, prefer, sync } from '../../index.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Change, Outcome } from '../../model/change.ts'
-import { asCanonicalKey, asNativeId, asOpId, type FeedPosition } from '../../model/ids.ts'
+import { asCorrelationId, asNativeId, asOpId, type FeedPosition } from '../../model/ids.ts'
 import type { NativeRecord } from '../../model/value.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
 import { hasMariadb, type MariadbServer, startMariadb } from '../../testing/mariadb-server.ts'
@@ -82,7 +82,7 @@ class Bench implements AsyncDisposable {
           full: {},
           baseToken: null,
           baseValues: {},
-          correlationId: asCanonicalKey(`k${n}`),
+          correlationId: asCorrelationId(`k${n}`),
           resend: false,
           ...one,
         } satisfies WriteOp

@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Outcome } from '../../model/change.ts'
-import { asCanonicalKey, asNativeId, asObjectId, asOpId } from '../../model/ids.ts'
+import { asCorrelationId, asNativeId, asObjectId, asOpId } from '../../model/ids.ts'
 import type { NativeRecord } from '../../model/value.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
 import { startPostgres } from '../../testing/postgres-server.ts'
@@ -46,7 +46,7 @@ function op(
     full: patch,
     baseToken: null,
     baseValues,
-    correlationId: asCanonicalKey(`key${n}`),
+    correlationId: asCorrelationId(`key${n}`),
     resend: false,
   }
 }

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Change } from '../../model/change.ts'
-import { asCanonicalKey, asNativeId, asObjectId, asOpId, compareTokens, type FeedPosition } from '../../model/ids.ts'
+import { asCorrelationId, asNativeId, asObjectId, asOpId, compareTokens, type FeedPosition } from '../../model/ids.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
 import {
   appOptions,
@@ -73,7 +73,7 @@ const write = (connector: Connector, op: Partial<WriteOp> & Pick<WriteOp, 'kind'
         full: {},
         baseToken: null,
         baseValues: {},
-        correlationId: asCanonicalKey('key'),
+        correlationId: asCorrelationId('key'),
         resend: false,
         ...op,
       },
@@ -269,7 +269,7 @@ test('our own writes are labelled in the log, several of one transaction each wi
     full: { name: `n${n}` },
     baseToken: null,
     baseValues: {},
-    correlationId: asCanonicalKey(`key${n}`),
+    correlationId: asCorrelationId(`key${n}`),
     resend: false,
   }))
   const outcomes = await pg.connector.target.write(made, 5_000, never)

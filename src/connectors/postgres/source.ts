@@ -3,7 +3,7 @@ import type { ReadImage } from '../../model/change.ts'
 import {
   asFeedPosition,
   asNativeId,
-  type CanonicalKey,
+  type CorrelationId,
   type FeedPosition,
   type NativeId,
   type ObjectId,
@@ -90,7 +90,7 @@ class Reads {
   }
 
   async byCorrelation(
-    requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
+    requests: readonly { readonly object: ObjectId; readonly correlationId: CorrelationId }[],
     signal: AbortSignal,
   ): Promise<readonly ReadImage[]> {
     const results: ReadImage[] = []

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { SyncError } from '../../errors/index.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Change, Outcome } from '../../model/change.ts'
-import { asCanonicalKey, asNativeId, asObjectId, asOpId, asToken, type FeedPosition } from '../../model/ids.ts'
+import { asCorrelationId, asNativeId, asObjectId, asOpId, asToken, type FeedPosition } from '../../model/ids.ts'
 import type { NativeRecord } from '../../model/value.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
 import { CHAINS_ROWS, CHAINS_SQL, expectChains } from '../tables/fixture-chains.ts'
@@ -67,7 +67,7 @@ function opOf(given: Partial<WriteOp>): WriteOp {
     full: {},
     baseToken: null,
     baseValues: {},
-    correlationId: asCanonicalKey(`k${n}`),
+    correlationId: asCorrelationId(`k${n}`),
     resend: false,
     ...given,
   }

@@ -1,5 +1,5 @@
 import type { Outcome } from '../../model/change.ts'
-import type { AppId, CanonicalKey, NativeId, OpId, Token } from '../../model/ids.ts'
+import type { AppId, CorrelationId, NativeId, OpId, Token } from '../../model/ids.ts'
 import { type NativeData, type NativeRecord, type Value, valuesEqual } from '../../model/value.ts'
 import type { WriteOp } from '../../ports/app.ts'
 import { outcomeOf } from './errors.ts'
@@ -16,7 +16,7 @@ export interface AppliedOp {
   readonly op: OpId
   readonly nativeId: NativeId
   readonly kind: WriteOp['kind']
-  readonly correlation: CanonicalKey
+  readonly correlation: CorrelationId
   readonly token: Token | null
 }
 

@@ -4,7 +4,7 @@ import type { Outcome, ReadImage } from '../../model/change.ts'
 import {
   type AppId,
   asNativeId,
-  type CanonicalKey,
+  type CorrelationId,
   type FeedPosition,
   type NativeId,
   type ObjectId,
@@ -81,7 +81,7 @@ export class SimConnector implements Connector, Source, Target {
   }
 
   findByCorrelation(
-    requests: readonly { readonly object: ObjectId; readonly correlationId: CanonicalKey }[],
+    requests: readonly { readonly object: ObjectId; readonly correlationId: CorrelationId }[],
   ): Promise<readonly ReadImage[]> {
     if (this.#world.trace.isOn)
       this.#world.say(this.app, `<- find ${requests.map((request) => request.correlationId).join(', ')}`)

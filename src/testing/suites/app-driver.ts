@@ -1,5 +1,12 @@
 import type { Capabilities } from '../../model/capabilities.ts'
-import { asCanonicalKey, asOpId, type CanonicalKey, type NativeId, type ObjectId, type OpId } from '../../model/ids.ts'
+import {
+  asCorrelationId,
+  asOpId,
+  type CorrelationId,
+  type NativeId,
+  type ObjectId,
+  type OpId,
+} from '../../model/ids.ts'
 import type { NativeRecord } from '../../model/value.ts'
 import type { Connector, RawRequest, WriteOp } from '../../ports/app.ts'
 
@@ -98,7 +105,7 @@ export function writeOp(app: AppUnderTest, given: Partial<WriteOp> & Pick<WriteO
     full: {},
     baseToken: null,
     baseValues: {},
-    correlationId: asCanonicalKey(`suite-${n}`),
+    correlationId: asCorrelationId(`suite-${n}`),
     resend: false,
     ...given,
   }
@@ -107,5 +114,5 @@ export function writeOp(app: AppUnderTest, given: Partial<WriteOp> & Pick<WriteO
 export const createOp = (
   app: AppUnderTest,
   n: number,
-  given: { op?: OpId; correlationId?: CanonicalKey } = {},
+  given: { op?: OpId; correlationId?: CorrelationId } = {},
 ): WriteOp => writeOp(app, { kind: 'create', patch: app.sample(n), full: app.sample(n), ...given })

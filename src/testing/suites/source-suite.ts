@@ -1,7 +1,7 @@
 import { SyncError } from '../../errors/index.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Change } from '../../model/change.ts'
-import { asCanonicalKey, type FeedPosition, type NativeId } from '../../model/ids.ts'
+import { asCorrelationId, type FeedPosition, type NativeId } from '../../model/ids.ts'
 import {
   type AppDriver,
   type AppFault,
@@ -112,11 +112,11 @@ export function sourceSuite(runner: SuiteRunner, name: string, driver: AppDriver
     const noSearch =
       capabilities.correlation && capabilities.create !== 'K0' ? null : 'nothing is found by correlation id there'
     check('a created record is found by its correlation id, and another id is missing', noSearch, async (app) => {
-      const op = createOp(app, 1, { correlationId: asCanonicalKey('wanted') })
+      const op = createOp(app, 1, { correlationId: asCorrelationId('wanted') })
       const [created] = await app.connector.target.write([op], SUITE_DEADLINE_MS, never())
       await app.create(app.sample(2))
       const [found, missing] = await app.connector.source.findByCorrelation(
-        ['wanted', 'unheard-of'].map((id) => ({ object: app.object, correlationId: asCanonicalKey(id) })),
+        ['wanted', 'unheard-of'].map((id) => ({ object: app.object, correlationId: asCorrelationId(id) })),
         never(),
       )
       expect([found?.result, found?.nativeId]).toEqual(['found', created?.nativeId])
@@ -128,7 +128,7 @@ export function sourceSuite(runner: SuiteRunner, name: string, driver: AppDriver
       noSearch ?? (driver.faults.includes('overloaded') ? null : 'cannot fail'),
       async (app) => {
         await app.fault('overloaded')
-        const request = { object: app.object, correlationId: asCanonicalKey('wanted') }
+        const request = { object: app.object, correlationId: asCorrelationId('wanted') }
         const [read] = await app.connector.source.findByCorrelation([request], never())
         expect(read?.result).toBe('failed')
       },

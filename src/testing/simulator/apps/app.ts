@@ -2,6 +2,7 @@ import type { Change, Outcome, ReadImage } from '../../../model/change.ts'
 import {
   asNativeId,
   asToken,
+  correlationOf,
   type EntityName,
   type NativeId,
   type ObjectId,
@@ -142,7 +143,7 @@ export class SimApp {
   #applyCreate(op: WriteOp, sent: Sent): Outcome {
     const object = this.profile.objectsById.get(op.object) as AppObject
     const cells = object.made(op.patch)
-    const thing = object.thingOf(cells) ?? this.#world.thingOfKey(op.correlationId) ?? -1
+    const thing = object.thingOf(cells) ?? this.#world.thingOfKey(correlationOf(op.correlationId).key) ?? -1
     const refusal = this.#refusal(object, op.patch)
     if (refusal !== undefined) return invalid(op, refusal)
     if (this.profile.isCodeUnique && this.live(object.spec.name).some((record) => record.thing === thing)) {
@@ -198,7 +199,7 @@ export class SimApp {
   }
 
   #hubWrite(op: WriteOp, object: AppObject, sent: Sent): HubWrite {
-    return { op: op.op, key: op.correlationId, ...sent, written: object.canonicalPatch(op.patch) }
+    return { op: op.op, key: correlationOf(op.correlationId).key, ...sent, written: object.canonicalPatch(op.patch) }
   }
 
   #create(

@@ -1,3 +1,4 @@
+import { type CanonicalKey, correlationOf } from '../../../model/ids.ts'
 import type { WriteOp } from '../../../ports/app.ts'
 import type { AppNode } from '../app-node.ts'
 import type { World } from '../world.ts'
@@ -24,11 +25,11 @@ export function sendingChecks(
       for (const op of ops) {
         checkIntent(node, world, op)
         if (op.nativeId !== null)
-          node.noteFollowed(op.object, op.nativeId, world.stored.get(op.correlationId)?.lanes[app]?.token ?? null)
+          node.noteFollowed(op.object, op.nativeId, world.stored.get(keyOf(op))?.lanes[app]?.token ?? null)
         checkFreshness(node, world, op)
-        if (underWay.has(op.correlationId))
-          world.fail('one-open-write', `${app} has two writes of ${op.correlationId} under way, the second is ${op.op}`)
-        underWay.add(op.correlationId)
+        if (underWay.has(keyOf(op)))
+          world.fail('one-open-write', `${app} has two writes of ${keyOf(op)} under way, the second is ${op.op}`)
+        underWay.add(keyOf(op))
         if (sent.has(op.op) && !op.resend)
           world.fail('one-open-write', `${op.op} left for ${app} a second time, although it was not in doubt`)
         sent.add(op.op)
@@ -37,10 +38,12 @@ export function sendingChecks(
     },
     returned(ops) {
       calls--
-      for (const op of ops) underWay.delete(op.correlationId)
+      for (const op of ops) underWay.delete(keyOf(op))
     },
   }
 }
+
+const keyOf = (op: WriteOp): CanonicalKey => correlationOf(op.correlationId).key
 
 /** The window of a blind write is the round trip of one read: longer ago than this is not right before it. */
 const FRESH_MS = 500
@@ -65,7 +68,7 @@ function checkFreshness(node: AppNode, world: World, op: WriteOp): void {
 
 function checkIntent(node: AppNode, world: World, op: WriteOp): void {
   const { app, capabilities } = node.app.profile
-  const intent = world.stored.get(op.correlationId)?.lanes[app]?.intent
+  const intent = world.stored.get(keyOf(op))?.lanes[app]?.intent
   if (intent?.op !== op.op) {
     world.fail(
       'durable-intent',
