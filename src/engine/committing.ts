@@ -290,8 +290,10 @@ export class Committing {
     const name = overlayReason(record.key, lane.app)
     const [oldest] = lane.overlays
     const pass = passOf(laneKey(record.key, lane.app))
-    if (oldest === undefined) due.delete(name)
-    else if (dispatcher.isInFlight(pass)) return
+    if (oldest === undefined) {
+      due.delete(name)
+      dispatcher.dropPass(pass)
+    } else if (dispatcher.isInFlight(pass)) return
     else if (this.#turn.due.has(name)) dispatcher.pass(pass, lane, record.key)
     // Whatever a wall clock that was set back says, it is not waited for longer than this.
     else {

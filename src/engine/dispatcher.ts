@@ -57,6 +57,8 @@ export class Dispatcher {
   #writes: { app: AppState; key: CanonicalKey; op: WriteOp; lane: string }[] = []
   #reads: { app: AppState; object: ObjectId; nativeId: NativeId; correlation: Searched | null; lane: string }[] = []
   readonly #held = new Set<AppId>()
+  /** Askings for a log to be read past, which are not answered yet. */
+  readonly #passes = new Map<string, symbol>()
   #stopped = false
   #draining = false
 
@@ -139,10 +141,18 @@ export class Dispatcher {
     this.#inFlight.add(name)
     const begunAfter = this.#options.lastPosition()
     const nativeId = lane.nativeId ?? ('' as NativeId)
+    const asked = Symbol(name)
+    this.#passes.set(name, asked)
     this.#options.passFeeds(app).then(() => {
-      if (this.#stopped) return
+      if (this.#stopped || this.#passes.get(name) !== asked) return
+      this.#passes.delete(name)
       this.#options.take({ type: 'read', read: { app, object, nativeId, result: 'passed' }, begunAfter, key }, name)
     })
+  }
+
+  /** The log has shown meanwhile what it was to be asked for: nobody waits for the answer any more. */
+  dropPass(name: string): void {
+    if (this.#passes.size > 0 && this.#passes.delete(name)) this.#inFlight.delete(name)
   }
 
   /** Sends all that was queued, in calls as large as each application takes. */
@@ -290,6 +300,7 @@ export class Dispatcher {
     this.#stopped = true
     this.#abort.abort('the hub has stopped')
     this.#inFlight.clear()
+    this.#passes.clear()
   }
 }
 

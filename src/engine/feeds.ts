@@ -71,10 +71,13 @@ export class FeedReader {
   passed(app: AppId): Promise<void> {
     const source = this.#connectors.get(app)?.source
     const feeds = source?.feeds.map(({ feed }) => feed) ?? []
-    return new Promise((resolve) => {
-      this.#passes.push({ app, missing: new Set(feeds), resolve })
+    let pass = this.#passes.findLast((one) => one.app === app && !one.isBegun)
+    if (pass === undefined) {
+      pass = { app, missing: new Set(feeds), isBegun: false, ...Promise.withResolvers<void>() }
+      this.#passes.push(pass)
       for (const feed of feeds) source?.hurry?.(feed)
-    })
+    }
+    return pass.promise
   }
 
   #passedBy(passes: readonly Pass[], feed: string): void {
@@ -126,6 +129,7 @@ export class FeedReader {
     if (journal.last() - cursor > undecidedMax) return 'later'
     const after = await journal.feed(connector.app, feed)
     const asked = this.#passes.filter((pass) => pass.app === connector.app && pass.missing.has(feed))
+    for (const pass of asked) pass.isBegun = true
     const reading = connector.source.read(feed, after, READ_MAX, this.#abort.signal)
     if (asked.length > 0) connector.source.hurry?.(feed)
     const { changes, position, more } = await reading
@@ -148,10 +152,13 @@ export class FeedReader {
 /** What a read of a feed came to. later: too much is undecided, so nothing was read. */
 type Came = 'more' | 'end' | 'later'
 
+/** One asking for all who ask before any read of it has begun: a burst asks for thousands of lanes at once. */
 interface Pass {
   readonly app: AppId
   /** Feeds that have yet to be read to their end. */
   readonly missing: Set<string>
+  isBegun: boolean
+  readonly promise: Promise<void>
   readonly resolve: () => void
 }
 
