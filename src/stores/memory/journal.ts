@@ -78,15 +78,15 @@ export class MemoryJournal implements Journal {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  #appendOne({ dedupKey, ...entry }: NewEntry): JournalPosition | null {
+  #appendOne({ dedupKey, shard, atMs, mappingVersion, input }: NewEntry): JournalPosition | null {
     const seq = asJournalPosition(this.last() + 1)
     if (dedupKey !== null) {
-      const { app, object } = inputPlace(entry.input)
+      const { app, object } = inputPlace(input)
       const scoped = app + '\u0000' + object + '\u0000' + dedupKey
       if (this.#seqByDedupKey.has(scoped)) return null
       this.#seqByDedupKey.set(scoped, seq)
     }
-    this.#entries.push({ seq, ...entry })
+    this.#entries.push({ seq, shard, atMs, mappingVersion, input })
     return seq
   }
 

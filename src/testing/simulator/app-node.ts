@@ -107,6 +107,7 @@ export class AppNode {
         if (isAnswered) return
         isAnswered = true
         timer.cancel()
+        signal.removeEventListener('abort', answer)
         this.#wake = null
         const failed = this.network.isDown || this.#faults.hit('readFailure')
         this.#handed = failed ? null : feed.page(after, max)

@@ -52,7 +52,5 @@ export class CrashDice {
   }
 }
 
-const NEVER = new Promise<never>(() => {})
-
-/** What a dead process gets instead of an answer. */
-export const never = <T>(): Promise<T> => NEVER as Promise<T>
+/** What a dead process gets instead of an answer. One of its own each time: a shared one would keep everything that ever waited for it, of all runs. */
+export const never = <T>(): Promise<T> => new Promise<T>(() => {})

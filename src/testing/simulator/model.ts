@@ -33,7 +33,7 @@ export function buildModel(
   choices: ModelChoices,
 ): HubModel {
   const entities = new Map<EntityName, EntityModel>()
-  const byObject = new Map<string, BindingModel[]>()
+  const byObject = new Map<AppId, Map<ObjectId, BindingModel[]>>()
   for (const spec of specs) {
     const bindings = new Map<AppId, BindingModel>()
     for (const profile of profiles) {
@@ -41,15 +41,16 @@ export function buildModel(
       if (!(object instanceof DrawnObject)) continue
       const binding = buildBinding(object, profile, bindings.size, choices.latching)
       bindings.set(profile.app, binding)
-      const place = profile.app + ' ' + object.object
-      byObject.set(place, [...(byObject.get(place) ?? []), binding])
+      const objects = byObject.get(profile.app) ?? new Map<ObjectId, BindingModel[]>()
+      byObject.set(profile.app, objects)
+      objects.set(object.object, [...(objects.get(object.object) ?? []), binding])
     }
     entities.set(spec.name, buildEntity(spec, bindings, choices))
   }
   const none: readonly BindingModel[] = []
   return {
     entities,
-    bindingsOf: (app: AppId, object: ObjectId) => byObject.get(app + ' ' + object) ?? none,
+    bindingsOf: (app: AppId, object: ObjectId) => byObject.get(app)?.get(object) ?? none,
     mappingVersion: MAPPING_VERSION,
   }
 }

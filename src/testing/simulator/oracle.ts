@@ -189,7 +189,7 @@ export class Oracle {
     const place = `${version.app} ${version.object} ${version.nativeId}`
     if (!this.#specs.has(version.record)) this.#specs.set(version.record, this.object(version).spec)
     if (version.hub !== null) this.recordOfKey.set(version.hub.key, version.record)
-    const sources: Sources = { ...this.live.get(place)?.sources }
+    const sources: Sources = this.live.get(place)?.sources ?? {}
     if (version.kind === 'delete') {
       this.#takeDelete(version, sources)
       this.live.delete(place)
