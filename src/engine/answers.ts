@@ -3,7 +3,7 @@ import { MissingReference } from '../merge/references.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import type { Input, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
+import { asJournalPosition, type CanonicalKey } from '../model/ids.ts'
 import type { Lane, Link } from '../model/record.ts'
 import { takeOutcome } from './decide.ts'
 import { resolveField } from './deciding.ts'
@@ -33,7 +33,7 @@ export class Answers {
 
   takeRead(prepared: Prepared, input: ReadInput): void {
     const { binding, ref } = prepared
-    const link = this.#turn.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
+    const link = this.#turn.batch.linkOf(prepared)
     const work = link?.state === 'live' && link.key !== null ? this.#turn.batch.work(link.key) : undefined
     if (work !== undefined) return this.#takeLinkedRead(work, prepared, input)
     const before = link?.key == null ? undefined : this.#turn.batch.state(link.key)?.lanes[binding.app]
@@ -73,7 +73,7 @@ export class Answers {
     if (!folded) work.setLane({ ...work.lane(binding), intent: null, reading: null })
     this.#turn.received(work)
     if (input.read.result === 'found' && this.#turn.live.has(prepared.seq) && work.lane(binding).reading === null)
-      this.#turn.fresh.add(laneKey(work.state.key, binding.app))
+      work.freshIn.push(binding.app)
     this.#turn.laneFreed(work, binding)
   }
 
@@ -153,7 +153,7 @@ export class Answers {
     if (known?.state === 'live' && known.key !== input.key && before.intent?.op === outcome.op) {
       return this.#createdTwice(work, binding, before, known, place)
     }
-    if (before.intent?.op !== outcome.op && isLogFed(binding.capabilities)) this.#turn.rewritten.add(input.key)
+    if (before.intent?.op !== outcome.op && isLogFed(binding.capabilities)) work.isRewritten = true
     const { linked } = takeOutcome(
       work,
       binding,

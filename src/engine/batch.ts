@@ -50,10 +50,10 @@ export class Batch implements References {
    * wait for nothing is a good part of a small turn.
    */
   load(entries: readonly Prepared[], keys: readonly CanonicalKey[]): Promise<void> | undefined {
-    const natives: NativeRef[] = []
+    const natives: WantedLink[] = []
     const wanted = new Set<CanonicalKey>(keys)
     for (const entry of entries) {
-      this.#wantLink(natives, entry.binding.app, entry.binding.object, entry.nativeId)
+      this.#wantLink(natives, entry.binding.app, entry.binding.object, entry.nativeId, entry.linksRef)
       for (const reference of entry.references) {
         const object = this.#objectOf(reference.entity, entry.binding.app)
         if (object !== undefined) this.#wantLink(natives, entry.binding.app, object, reference.nativeId)
@@ -67,7 +67,7 @@ export class Batch implements References {
   #loadLinked(entries: readonly Prepared[], wanted: Set<CanonicalKey>): Promise<void> | undefined {
     const matches: { entity: EntityName; matchKey: string }[] = []
     for (const entry of entries) {
-      const link = this.link(entry.binding.app, entry.binding.object, entry.nativeId, entry.binding.entity)
+      const link = this.linkOf(entry)
       if (link?.key != null) wanted.add(link.key)
       if (link?.state === 'live') continue
       if (entry.correlation !== undefined) wanted.add(entry.correlation.key)
@@ -94,31 +94,33 @@ export class Batch implements References {
     )
   }
 
-  #wantLink(natives: NativeRef[], app: AppId, object: ObjectId, nativeId: NativeId): void {
-    const ref = nativeRefKey(app, object, nativeId)
+  #wantLink(
+    natives: WantedLink[],
+    app: AppId,
+    object: ObjectId,
+    nativeId: NativeId,
+    ref = nativeRefKey(app, object, nativeId),
+  ): void {
     if (this.#links.has(ref)) return
     const cached = isAsked(this.#model, app, object) ? undefined : this.#caches.links.get(ref)
     this.#links.set(ref, cached ?? NO_LINKS)
-    if (cached === undefined) natives.push({ app, object, nativeId })
+    if (cached === undefined) natives.push({ app, object, nativeId, ref })
   }
 
   /** Loads links by native reference, for records that no entry of the batch speaks of. */
   async loadLinks(refs: readonly NativeRef[]): Promise<void> {
-    const natives: NativeRef[] = []
+    const natives: WantedLink[] = []
     for (const { app, object, nativeId } of refs) this.#wantLink(natives, app, object, nativeId)
     if (natives.length > 0) await this.#loadLinks(natives)
   }
 
-  async #loadLinks(natives: readonly NativeRef[]): Promise<void> {
+  async #loadLinks(natives: readonly WantedLink[]): Promise<void> {
     const { links } = await this.#store.load({ records: [], natives, canonicals: [], matches: [] })
     for (const link of links) {
       const ref = nativeRefKey(link.app, link.object, link.nativeId)
       this.#links.set(ref, [...(this.#links.get(ref) ?? NO_LINKS), link])
     }
-    for (const { app, object, nativeId } of natives) {
-      const ref = nativeRefKey(app, object, nativeId)
-      this.#caches.links.set(ref, this.#links.get(ref) ?? NO_LINKS)
-    }
+    for (const { ref } of natives) this.#caches.links.set(ref, this.#links.get(ref) ?? NO_LINKS)
   }
 
   #loadRecords(
@@ -183,15 +185,17 @@ export class Batch implements References {
   }
 
   link(app: AppId, object: ObjectId, nativeId: NativeId, entity: EntityName): Link | undefined {
-    const links = this.#links.get(nativeRefKey(app, object, nativeId))
-    if (links === undefined || links.length === 0) return undefined
-    for (const link of links) if (link.entity === entity) return link
-    return undefined
+    return ofEntity(this.#links.get(nativeRefKey(app, object, nativeId)), entity)
+  }
+
+  /** The link of an entry's native record. */
+  linkOf({ linksRef, binding }: Prepared): Link | undefined {
+    return ofEntity(this.#links.get(linksRef), binding.entity)
   }
 
   /** Whether the native record of an entry is a live one of ours. */
-  isLinked({ binding, nativeId }: Prepared): boolean {
-    return this.link(binding.app, binding.object, nativeId, binding.entity)?.state === 'live'
+  isLinked(prepared: Prepared): boolean {
+    return this.linkOf(prepared)?.state === 'live'
   }
 
   /** A link made or ended: visible to the rest of the batch, and written with it. */
@@ -251,6 +255,14 @@ export class Batch implements References {
     }
   }
 }
+
+/** A native record whose links are to be loaded, and the name that they are kept under. */
+interface WantedLink extends NativeRef {
+  readonly ref: string
+}
+
+const ofEntity = (links: readonly Link[] = NO_LINKS, entity: EntityName): Link | undefined =>
+  links.find((link) => link.entity === entity)
 
 /** Latching mode `table`: what the store says counts, and nothing that is remembered. */
 const isAsked = (model: HubModel, app: AppId, object: ObjectId): boolean =>

@@ -38,11 +38,11 @@ export class Committing {
     const conflicts: Conflict[] = []
     const matches: CommitBatch['matches'][number][] = []
     for (const work of this.#turn.batch.works.values()) {
-      if (!work.changed && this.#turn.recovered.has(work.state.key) && this.#openLanes(work)?.length === 0) {
+      if (!work.changed && work.isRecovered && this.#openLanes(work)?.length === 0) {
         engine.openKeys.add(work.state.key)
-        this.#turn.rewritten.add(work.state.key)
+        work.isRewritten = true
       }
-      if (!work.changed && !this.#turn.rewritten.has(work.state.key)) continue
+      if (!work.changed && !work.isRewritten) continue
       work.state = { ...work.state, rev: work.expectRev + 1 }
       const openLanes = this.#openLanes(work)
       const noted = engine.door.takeNoted(work.state.key)
@@ -121,9 +121,7 @@ export class Committing {
     const open: OpenLane[] = []
     // By binding: a record that has never been in an application has no lane there yet, and may be behind all the same.
     for (const binding of work.entity.bindings.values()) {
-      const { planned: plans } = this.#turn
-      const planned = (plans.size === 0 ? undefined : plans.get(laneKey(work.state.key, binding.app))) ?? 'idle'
-      const row = openLaneOf(work.state, work.lane(binding), planned)
+      const row = openLaneOf(work.state, work.lane(binding), work.plannedIn(binding.app))
       if (row !== null) open.push(row)
     }
     const { openKeys } = this.#turn.engine
@@ -170,8 +168,7 @@ export class Committing {
     const engine = this.#turn.engine
     engine.taken = asJournalPosition(Math.max(this.#turn.through, engine.taken))
     for (const work of this.#turn.batch.works.values()) {
-      if (work.changed || this.#turn.rewritten.has(work.state.key))
-        engine.caches.records.set(work.state.key, work.state)
+      if (work.changed || work.isRewritten) engine.caches.records.set(work.state.key, work.state)
       for (const verdict of work.verdicts) this.#note(work, verdict)
       for (const binding of work.entity.bindings.values()) {
         const lane = work.state.lanes[binding.app]
@@ -217,7 +214,8 @@ export class Committing {
         lane.intent.op,
       )
     }
-    this.#trackOverlays(record, lane)
+    const hadOverlays = (work.stored?.lanes[lane.app]?.overlays.length ?? 0) > 0
+    if (hadOverlays || lane.overlays.length > 0) this.#trackOverlays(record, lane)
     this.#wakeWaiters(record, lane)
     const quarantinedUntilMs = record.deleted && lane.exists === true ? record.deletion?.untilMs : undefined
     // Most lanes have nothing else outstanding; their names need not be made.

@@ -1,7 +1,7 @@
 import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { deriveWritebacks } from '../deliver/writeback.ts'
 import { matchKeyOfRecord } from '../merge/match.ts'
-import { tellsOurCreates } from '../model/capabilities.ts'
+import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { Change, JournalEntry } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, laneKey, type NativeRef } from '../model/ids.ts'
@@ -32,63 +32,43 @@ export class Cycle {
   readonly #answers: Answers
   readonly #committing: Committing
   readonly #entries: readonly JournalEntry[]
-  readonly #touched: CanonicalKey[] = []
+  readonly #touched: readonly CanonicalKey[]
   readonly #recovering: readonly OpenLane[]
   readonly #released: readonly Prepared[]
 
-  constructor(
+  private constructor(
     engine: Engine,
     entries: readonly JournalEntry[],
-    recovering: readonly OpenLane[] = [],
-    released: readonly Prepared[] = [],
+    due: readonly string[],
+    recovering: readonly OpenLane[],
+    released: readonly Prepared[],
   ) {
     this.#engine = engine
-    this.#turn = new Turn(
-      engine,
-      entries.at(-1)?.seq ?? engine.taken,
-      engine.due.size === 0 ? [] : engine.due.take(engine.clock.monotonicMs()),
-    )
+    this.#touched = pickLanes(engine, due)
+    this.#turn = new Turn(engine, entries.at(-1)?.seq ?? engine.taken, due)
     this.#observing = new Observing(this.#turn)
     this.#answers = new Answers(this.#turn, this.#observing)
     this.#committing = new Committing(this.#turn, this.events)
     this.#entries = entries
     this.#recovering = recovering
     this.#released = released
-    this.#pickLanes()
+  }
+
+  /** The next turn; undefined where there is nothing to do, which is every second time that the loop looks. */
+  static next(engine: Engine, entries: readonly JournalEntry[]): Cycle | undefined {
+    const due = takeDue(engine)
+    if (entries.length === 0 && due.length === 0 && !hasLanesToPlan(engine)) return undefined
+    return new Cycle(engine, entries, due, [], [])
   }
 
   /** After a restart: every open write is in doubt, and everything outstanding is taken up again. */
   static async recover(engine: Engine, lanes: readonly OpenLane[]): Promise<void> {
-    await new Cycle(engine, [], lanes).run()
+    await new Cycle(engine, [], takeDue(engine), lanes, []).run()
   }
 
   /** After a restart: held entries are looked at again; those that still have to wait, wait on. */
   static async takeUpHeld(engine: Engine, held: readonly Prepared[]): Promise<void> {
-    await new Cycle(engine, [], [], held).run()
-  }
-
-  hasWork(): boolean {
-    return this.#entries.length > 0 || this.#turn.due.size > 0 || this.#touched.length > 0
-  }
-
-  /** Lanes to be planned that no entry of this batch speaks of: those that are due, those behind that a free slot can take. */
-  #pickLanes(): void {
-    const { behind, dispatcher, replan } = this.#engine
-    for (const name of this.#turn.due) {
-      if (name.startsWith('lane:') || name.startsWith('over:'))
-        this.#touched.push(name.slice(5, name.indexOf('\u0000')) as CanonicalKey)
-    }
-    for (const key of replan) this.#touched.push(key)
-    replan.clear()
-    for (const [app, keys] of behind) {
-      if (keys.size === 0) continue
-      let free = dispatcher.freeSlots(app)
-      for (const key of keys) {
-        if (free-- <= 0) break
-        keys.delete(key)
-        this.#touched.push(key)
-      }
-    }
+    await new Cycle(engine, [], takeDue(engine), [], held).run()
   }
 
   async run(): Promise<void> {
@@ -182,9 +162,9 @@ export class Cycle {
     const work = this.#turn.batch.work(lane.key)
     const binding = work?.entity.bindings.get(lane.app)
     this.#engine.openKeys.add(lane.key)
-    if (lane.state === 'waiting' || lane.state === 'behind') this.#turn.recovered.add(lane.key)
-    if (work === undefined || binding === undefined || this.#engine.dispatcher.isInFlight(laneKey(lane.key, lane.app)))
-      return
+    if (work === undefined) return
+    if (lane.state === 'waiting' || lane.state === 'behind') work.isRecovered = true
+    if (binding === undefined || this.#engine.dispatcher.isInFlight(laneKey(lane.key, lane.app))) return
     doubtAfterRestart(work, binding, { seq: this.#engine.cursor, atMs: this.#turn.nowMs })
   }
 
@@ -304,8 +284,8 @@ export class Cycle {
   }
 
   #plan(): void {
-    const { info, brakes } = this.#engine
-    const { batch, fresh } = this.#turn
+    const { info, brakes, dispatcher } = this.#engine
+    const { batch } = this.#turn
     const nativeOf = (app: AppId, key: CanonicalKey) => batch.nativeOf(app, key)
     const isGone = (app: AppId, key: CanonicalKey) => batch.isGone(app, key)
     const seq = this.#turn.through
@@ -329,11 +309,11 @@ export class Cycle {
           isGone,
           blocked: this.#isBlocked(work, binding),
           isDue: this.#turn.isDue(work.state.key, binding.app),
-          inFlight: this.#engine.dispatcher.isInFlight(laneKey(work.state.key, binding.app)),
-          fresh: fresh.size > 0 && fresh.has(laneKey(work.state.key, binding.app)),
+          inFlight: isLogFed(binding.capabilities) && dispatcher.isInFlight(laneKey(work.state.key, binding.app)),
+          fresh: work.freshIn.includes(binding.app),
         })
         const next = isBraked ? 'braked' : planned
-        if (next !== 'idle') this.#turn.planned.set(laneKey(work.state.key, binding.app), next)
+        work.setPlanned(binding.app, next)
         if (next === 'behind') this.#turn.behind.push({ app: binding.app, key: work.state.key })
         if (next === 'waiting') this.#waitForLink(work, work.lane(binding))
       }
@@ -357,6 +337,35 @@ export class Cycle {
     if (waiters === undefined) this.#engine.linkWaiters.set(name, (waiters = new Set()))
     waiters.add(work.state.key)
   }
+}
+
+const takeDue = ({ due, clock }: Engine): readonly string[] => (due.size === 0 ? [] : due.take(clock.monotonicMs()))
+
+function hasLanesToPlan({ behind, dispatcher, replan }: Engine): boolean {
+  if (replan.size > 0) return true
+  for (const [app, keys] of behind) if (keys.size > 0 && dispatcher.hasSlot(app)) return true
+  return false
+}
+
+/** Lanes to be planned that no entry of this batch speaks of: those that are due, those behind that a free slot can take. */
+function pickLanes({ behind, dispatcher, replan }: Engine, due: readonly string[]): readonly CanonicalKey[] {
+  const touched: CanonicalKey[] = []
+  for (const name of due) {
+    if (name.startsWith('lane:') || name.startsWith('over:'))
+      touched.push(name.slice(5, name.indexOf('\u0000')) as CanonicalKey)
+  }
+  for (const key of replan) touched.push(key)
+  replan.clear()
+  for (const [app, keys] of behind) {
+    if (keys.size === 0) continue
+    let free = dispatcher.freeSlots(app)
+    for (const key of keys) {
+      if (free-- <= 0) break
+      keys.delete(key)
+      touched.push(key)
+    }
+  }
+  return touched
 }
 
 const NO_INFO = { instanceId: '', generation: 0, epoch: 0 }

@@ -134,7 +134,7 @@ export class Door {
         break
       }
     counters.notifications++
-    verdicts[verdict] = (verdicts[verdict] ?? 0) + 1
+    verdicts.add(verdict)
     if (!this.#engine.events.areUnseen) {
       const { app, nativeId } = change
       this.#engine.events.emit([{ atMs, seq: 0, entity, key, app, nativeId, verdict, text, paths: [] }])

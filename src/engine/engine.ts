@@ -24,7 +24,7 @@ import { Moments } from './moments.ts'
 import { restoreNotes } from './notes.ts'
 import { type Prepared, prepareFor } from './prepared.ts'
 import { slotsOf } from './slots.ts'
-import { type EngineStats, Samples, statsOf } from './stats.ts'
+import { type EngineStats, Samples, statsOf, Tally } from './stats.ts'
 import { Tail } from './tail.ts'
 import { WaitingRoom } from './waiting.ts'
 
@@ -86,7 +86,7 @@ export class Engine {
     refused: 0,
     commits: 0,
   }
-  readonly verdicts: Record<string, number> = {}
+  readonly verdicts = new Tally()
   readonly latency = new Samples()
   readonly exposure = new Map<AppId, Samples>()
   /** When the newest unconfirmed change of a record was received (wall ms), for the latency figure only. */
@@ -315,8 +315,8 @@ export class Engine {
       this.#woken = false
       try {
         const taken = this.#tail.take(this.limits.batchMax)
-        const cycle = new Cycle(this, Array.isArray(taken) ? taken : await taken)
-        if (cycle.hasWork()) {
+        const cycle = Cycle.next(this, Array.isArray(taken) ? taken : await taken)
+        if (cycle !== undefined) {
           await cycle.run()
           if (this.#killed) return
           this.events.emit(cycle.events)

@@ -38,7 +38,7 @@ export class Observing {
     }
     if (prepared.broken !== null) return this.#turn.park(prepared, prepared.broken)
     const { binding } = prepared
-    const link = this.#turn.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
+    const link = this.#turn.batch.linkOf(prepared)
     const openCreates = this.#openCreates(prepared)
     const resolution = resolve(
       {

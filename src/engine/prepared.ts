@@ -24,6 +24,8 @@ export interface Prepared {
   readonly entity: EntityModel
   readonly binding: BindingModel
   readonly nativeId: NativeId
+  /** `<app, object, native id>`: the name of its links. */
+  readonly linksRef: string
   /** `<app, object, native id, entity>`: entries of one of these are handled in order. */
   readonly ref: string
   readonly kind: 'image' | 'deleted' | 'hint'
@@ -49,7 +51,9 @@ export interface Prepared {
 }
 
 export const refOf = (binding: BindingModel, nativeId: NativeId): string =>
-  nativeRefKey(binding.app, binding.object, nativeId) + '\u0000' + binding.entity
+  refIn(nativeRefKey(binding.app, binding.object, nativeId), binding)
+
+const refIn = (linksRef: string, { entity }: BindingModel): string => linksRef + '\u0000' + entity
 
 /** A journal entry of a notification or read, once for each entity that follows its object. */
 export function prepare(model: HubModel, entry: JournalEntry): Prepared[] {
@@ -70,6 +74,7 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
         ? factsOfChange(binding, input.change)
         : null
   if (facts === null) throw new SyncError('internal.bug', `journal entry ${entry.seq} is not an observation`)
+  const linksRef = nativeRefKey(binding.app, binding.object, facts.nativeId)
   const flat = facts.kind === 'image' ? flatten(binding, facts.record) : { image: null, broken: null }
   return {
     entry,
@@ -78,7 +83,8 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     entity,
     binding,
     nativeId: facts.nativeId,
-    ref: refOf(binding, facts.nativeId),
+    linksRef,
+    ref: refIn(linksRef, binding),
     kind: facts.kind,
     partial: facts.partial,
     image: flat.image,

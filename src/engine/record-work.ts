@@ -23,6 +23,14 @@ export class RecordWork {
   /** Values of ours that came back in a form of the application's own. */
   readonly renditions: Rendition[] = []
   readonly matches: { matchKey: string; key: CanonicalKey | null }[] = []
+  /** Applications in which its state was read in this turn. */
+  readonly freshIn: AppId[] = []
+  /** Its rows among the open lanes may say what is over, although nothing else of it changes. */
+  isRewritten = false
+  /** The same after a restart, if nothing of it is open any more. */
+  isRecovered = false
+  /** What planning found for each lane where that is not idle. */
+  #planned: Map<AppId, Planned> | null = null
 
   readonly #onLink: (link: Link) => void
 
@@ -36,6 +44,16 @@ export class RecordWork {
 
   get changed(): boolean {
     return this.state !== this.stored || this.verdicts.length > 0
+  }
+
+  setPlanned(app: AppId, planned: Planned): void {
+    if (planned === 'idle') return
+    this.#planned ??= new Map()
+    this.#planned.set(app, planned)
+  }
+
+  plannedIn(app: AppId): Planned {
+    return this.#planned?.get(app) ?? 'idle'
   }
 
   lane(binding: BindingModel): Lane {

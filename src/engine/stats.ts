@@ -26,6 +26,19 @@ export class Samples {
   }
 }
 
+/** How often each of some names came up. */
+export class Tally {
+  readonly #counts = new Map<string, number>()
+
+  add(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
+  }
+
+  counts(): Record<string, number> {
+    return Object.fromEntries(this.#counts)
+  }
+}
+
 export interface EngineStats {
   /** Entries of the journal that were decided on. */
   readonly notifications: number
@@ -82,7 +95,7 @@ export function statsOf(engine: Engine): EngineStats {
     duplicates,
     conflicts,
     commits,
-    verdicts: { ...engine.verdicts },
+    verdicts: engine.verdicts.counts(),
     writes: { sent, applied, unknown, refused },
     latencyMs: { p50: engine.latency.quantile(0.5), p99: engine.latency.quantile(0.99), count: engine.latency.count },
     exposure,

@@ -5,7 +5,6 @@ import type { BindingModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
 import type { HeldEntry, Lane } from '../model/record.ts'
 import { heldStateFor } from '../model/state/held-state.ts'
-import type { Planned } from '../model/state/lane-state.ts'
 import { Batch } from './batch.ts'
 import type { Engine } from './engine.ts'
 import { type Prepared, refOf } from './prepared.ts'
@@ -17,6 +16,8 @@ export const laneReason = (key: CanonicalKey, app: AppId): string => 'lane:' + l
 export const overlayReason = (key: CanonicalKey, app: AppId): string => 'over:' + laneKey(key, app)
 export const linkReason = (ref: string): string => 'link:' + ref
 export const readReason = (ref: string): string => 'read:' + ref
+
+const NOTHING_DUE: ReadonlySet<string> = new Set()
 
 /** What one turn of the loop collects while it decides: shared by its three strides (observing, answers, committing). */
 export class Turn {
@@ -34,18 +35,10 @@ export class Turn {
   readonly askedCreates = new Map<string, readonly CanonicalKey[]>()
   /** Entries that answer what this process asked; an answer of before a restart says how things were, not how they are. */
   readonly live = new Set<JournalPosition>()
-  /** Lanes whose state was read in this turn. */
-  readonly fresh = new Set<string>()
-  /** Records whose rows among the open lanes may say what is over, although nothing else of them changes. */
-  readonly rewritten = new Set<CanonicalKey>()
-  /** The same after a restart, of records of which nothing is open any more. */
-  readonly recovered = new Set<CanonicalKey>()
   /** Lanes that need a write and found no free slot. */
   readonly behind: { app: AppId; key: CanonicalKey }[] = []
   /** Applications of which this turn has decided the last that they held when their feeds were first read. */
   readonly firstReads: { readonly app: AppId; readonly atMs: number }[] = []
-  /** What planning found for each lane of the touched records; idle where it is not named. */
-  readonly planned = new Map<string, Planned>()
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
 
@@ -54,7 +47,7 @@ export class Turn {
     this.batch = new Batch(engine.model, engine.store, engine.caches)
     this.nowMs = engine.clock.nowMs()
     this.through = through
-    this.due = new Set(due)
+    this.due = due.length === 0 ? NOTHING_DUE : new Set(due)
   }
 
   done(prepared: Prepared): void {
@@ -179,15 +172,14 @@ export class Turn {
       })
     this.writeHeld(prepared, 'operator', [], reason.code, reason.message)
     this.engine.waiting.wait(prepared, ['operator'], heldStateFor('operator'))
-    const { binding } = prepared
-    const link = this.batch.link(binding.app, binding.object, prepared.nativeId, binding.entity)
+    const link = this.batch.linkOf(prepared)
     const work = link?.state === 'live' && link.key !== null ? this.batch.work(link.key) : undefined
     if (work === undefined) this.count('parked')
-    else work.say(prepared, binding.app, 'parked', reason.message)
+    else work.say(prepared, prepared.binding.app, 'parked', reason.message)
   }
 
   count(name: string): void {
-    this.engine.verdicts[name] = (this.engine.verdicts[name] ?? 0) + 1
+    this.engine.verdicts.add(name)
   }
 }
 

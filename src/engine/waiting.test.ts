@@ -15,6 +15,7 @@ function entryOf(seq: number, ref: string, more: Partial<Prepared> = {}): Prepar
     entity: entityOf(),
     binding: bindingOf(),
     nativeId: asNativeId(ref),
+    linksRef: ref,
     ref,
     kind: 'image',
     partial: false,

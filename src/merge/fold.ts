@@ -102,8 +102,8 @@ class Fold {
 
   constructor(input: FoldInput) {
     this.input = input
-    this.head = { ...input.record.head }
-    this.sent = { ...input.lane.sent }
+    this.head = input.record.head
+    this.sent = input.lane.sent
     this.parkedPaths = input.record.parkedPaths
   }
 
@@ -119,6 +119,9 @@ class Fold {
       this.input.leaveOutMissing ? missing : null,
     )
     const unfolded = missing.flatMap(({ natives }) => natives)
+    // They are written in only where something has changed.
+    if (changed.length > 0) this.head = { ...this.head }
+    if (changed.length > 0 || this.input.own?.how === 'exact') this.sent = { ...this.sent }
     for (const value of changed) this.#foldOne(value)
     const isSettled = this.#settleUnchanged(changed)
     const { parkedPaths } = this
@@ -182,14 +185,14 @@ class Fold {
   /** What this observation shows of the versions that its application has had before it. */
   #proof(): Proof | null {
     // What was merged is shown where it is just what the application holds: elsewhere its value is not the head's.
-    const shown = new Set([...this.accepted, ...this.won, ...this.merged])
-    const convergent = new Set(this.convergent)
+    const shown = [...this.accepted, ...this.won, ...this.merged]
+    const { convergent } = this
     const { own } = this.input
     const ours = own?.headSeq ?? null
-    if (shown.size + convergent.size === 0 && ours === null) return null
+    if (shown.length + convergent.length === 0 && ours === null) return null
     return (path, version) => {
-      if (shown.has(path)) return true
-      if (convergent.has(path)) return this.#isMet(path, version)
+      if (shown.includes(path)) return true
+      if (convergent.includes(path)) return this.#isMet(path, version)
       return ours !== null && own !== null && path in own.patch ? version <= ours : undefined
     }
   }

@@ -54,14 +54,16 @@ const STATE_OF: Readonly<Record<keyof LaneFacts, (lane: Lane) => LaneState>> = {
   retry: () => 'retry',
 }
 
+const FACTS = Object.keys(STATE_OF) as (keyof LaneFacts)[]
+
 /** What the plan's result means for a lane of which no fact holds. */
-const STATE_OF_PLANNED: Readonly<Record<Planned, LaneState>> = {
-  idle: 'in step',
-  intent: 'in step',
-  read: 'in step',
-  behind: 'behind',
-  waiting: 'waiting',
-  braked: 'waiting',
+const STANDING_OF_PLANNED: Readonly<Record<Planned, LaneStanding>> = {
+  idle: { state: 'in step', by: null },
+  intent: { state: 'in step', by: null },
+  read: { state: 'in step', by: null },
+  behind: { state: 'behind', by: null },
+  waiting: { state: 'waiting', by: null },
+  braked: { state: 'waiting', by: null },
 }
 
 export interface LaneStanding {
@@ -73,11 +75,8 @@ export interface LaneStanding {
 /** Invariant: a lane that is not in step, and nothing else than in step, has a row among the open lanes (V9). */
 export function laneStanding(record: RecordState, lane: Lane, planned: Planned): LaneStanding {
   const facts = factsOf(record, lane)
-  for (const fact in STATE_OF) {
-    if (facts[fact as keyof LaneFacts])
-      return { state: STATE_OF[fact as keyof LaneFacts](lane), by: fact as keyof LaneFacts }
-  }
-  return { state: STATE_OF_PLANNED[planned], by: null }
+  for (const fact of FACTS) if (facts[fact]) return { state: STATE_OF[fact](lane), by: fact }
+  return STANDING_OF_PLANNED[planned]
 }
 
 /** A field of the record that is set aside and on which this application differs from what stands: it waits for a person. */
