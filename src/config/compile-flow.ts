@@ -190,7 +190,13 @@ function redactOf(where: string, given: unknown): readonly string[] {
   return given as string[]
 }
 
-const LISTEN_KINDS: readonly string[] = ['http', 'amqp', 'nats', 'mqtt'] satisfies readonly ListenDefinition['kind'][]
+const LISTEN_KINDS: readonly string[] = [
+  'http',
+  'amqp',
+  'amqp1',
+  'nats',
+  'mqtt',
+] satisfies readonly ListenDefinition['kind'][]
 
 function listensOf(where: string, given: unknown): readonly ListenDefinition[] {
   if (given === undefined) return []

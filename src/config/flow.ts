@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AmqpListenOptions } from '../connectors/amqp/options.ts'
+import type { Amqp1ListenOptions } from '../connectors/amqp1/options.ts'
 import type { HttpListenOptions } from '../connectors/http/options.ts'
 import type { MqttListenOptions } from '../connectors/mqtt/options.ts'
 import type { NatsListenOptions } from '../connectors/nats/options.ts'
@@ -15,6 +16,7 @@ declare const row: unique symbol
 export type ListenDefinition =
   | { readonly kind: 'http'; readonly options: HttpListenOptions }
   | { readonly kind: 'amqp'; readonly options: AmqpListenOptions }
+  | { readonly kind: 'amqp1'; readonly options: Amqp1ListenOptions }
   | { readonly kind: 'nats'; readonly options: NatsListenOptions }
   | { readonly kind: 'mqtt'; readonly options: MqttListenOptions }
 
@@ -29,6 +31,8 @@ export function doorName({ kind, options }: ListenDefinition): string {
       return `${options.method} ${options.path}`
     case 'amqp':
       return `amqp ${options.queue}`
+    case 'amqp1':
+      return `amqp1 ${options.address}`
     case 'mqtt':
       return `mqtt ${options.topic}`
     case 'nats':

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { rabbitmq } from '../connectors/amqp/index.ts'
+import { amqp1 } from '../connectors/amqp1/index.ts'
 import {
   afterDelivery,
   basic,
@@ -154,11 +155,13 @@ describe('documents made from the config', () => {
       const output = z.object({ ok: z.boolean() })
       const bus = rabbitmq({ url: 'amqp://user:secret@rabbit.test:5672/vhost' })
       const other = rabbitmq({ url: env('OTHER_URL') })
+      const jms = amqp1({ url: 'amqps://user:secret@jms.test:5671' })
       const server = nats({ url: 'nats://user:secret@nats.test:4222' })
       const broker = mqtt({ url: 'mqtts://user:secret@mqtt.test:8883', clientId: 'hub' })
       const doors = [
         bus.queue('orders'),
         other.queue('others'),
+        jms.queue('jobs'),
         server.stream('ORDERS', { filter: 'orders.*' }),
         server.subject('check', { group: 'hubs' }),
         broker.topic('sensors/+/t', { qos: 2 }),
@@ -183,12 +186,14 @@ describe('documents made from the config', () => {
         'hub http 127.0.0.1:4800',
         'rabbitmq amqp rabbit.test:5672',
         'rabbitmq-2 amqp OTHER_URL',
+        'amqp1 amqp1 jms.test:5671',
         'nats nats nats.test:4222',
         'mqtt mqtt5 mqtt.test:8883',
       ])
       expect(Object.values(document.channels).flatMap(({ address }) => (address === null ? [] : [address]))).toEqual([
         'orders',
         'others',
+        'jobs',
         'orders.*',
         'check',
         'sensors/+/t',
@@ -197,6 +202,7 @@ describe('documents made from the config', () => {
       expect(Object.values(document.operations).map(({ reply }) => reply?.address?.location ?? null)).toEqual([
         '$message.header#/replyTo',
         '$message.header#/replyTo',
+        '$message.header#/reply-to',
         '$message.header#/reply-to',
         '$message.header#/reply',
         '$message.header#/responseTopic',

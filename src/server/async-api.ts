@@ -111,6 +111,16 @@ function doorOf({ kind, options }: ListenDefinition): Door {
         replyTo: '$message.header#/replyTo',
         server: serverOf('rabbitmq', 'amqp', options.url),
       }
+    case 'amqp1':
+      return {
+        name: `amqp1.${options.address}`,
+        address: options.address,
+        parameters: [],
+        operation: {},
+        channel: {},
+        replyTo: '$message.header#/reply-to',
+        server: serverOf('amqp1', 'amqp1', options.url),
+      }
     case 'mqtt':
       return {
         name: `mqtt.${options.topic}`,

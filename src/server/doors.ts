@@ -1,6 +1,7 @@
 import type { HubDefinition } from '../config/define-hub.ts'
 import type { ListenDefinition } from '../config/flow.ts'
 import { createAmqpListener } from '../connectors/amqp/index.ts'
+import { createAmqp1Listener } from '../connectors/amqp1/index.ts'
 import { createHttpListener } from '../connectors/http/index.ts'
 import { createMqttListener } from '../connectors/mqtt/index.ts'
 import { createNatsListener } from '../connectors/nats/index.ts'
@@ -43,6 +44,8 @@ function brokerDoor(flow: FlowModel, listen: ListenDefinition, deps: DoorDeps): 
       return []
     case 'amqp':
       return [createAmqpListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
+    case 'amqp1':
+      return [createAmqp1Listener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
     case 'mqtt':
       return [createMqttListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
     case 'nats':

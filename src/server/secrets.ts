@@ -81,6 +81,8 @@ function listenOf(listen: ListenDefinition, plain: Resolve, secret: Resolve): Li
     // The url holds the password.
     case 'amqp':
       return { kind: 'amqp', options: { ...listen.options, url: secret(listen.options.url) } }
+    case 'amqp1':
+      return { kind: 'amqp1', options: { ...listen.options, url: secret(listen.options.url) } }
     case 'mqtt':
       return { kind: 'mqtt', options: { ...listen.options, url: secret(listen.options.url) } }
     case 'nats':

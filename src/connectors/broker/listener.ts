@@ -263,14 +263,9 @@ export class BrokerListener implements MessageListener {
     const session = this.#kept.session
     if (session === null)
       throw new SyncError('broker.unconfirmed', 'the connection ended before the reply could be sent')
-    await session.reply({
-      address: message.replyTo as string,
-      body,
-      contentType,
-      headers,
-      id: undefined,
-      correlationId: message.correlationId ?? message.id,
-    })
+    const correlationId = message.correlationId ?? message.id
+    const address = message.replyTo as string
+    await session.reply({ address, body, contentType, headers, id: undefined, correlationId }, message)
   }
 
   #deliveriesOf({ deliveries, id }: BrokerMessage): number {

@@ -15,8 +15,8 @@ export interface BrokerDriver {
 export interface BrokerSession {
   /** Resolves with the reason when the connection, or the right to consume, is gone. */
   readonly ended: Promise<SyncError>
-  /** Publishes a reply; resolves when the broker has it. Rejects with SyncError `broker.unroutable` or `broker.unconfirmed`. */
-  reply(message: OutgoingMessage): Promise<void>
+  /** Publishes the reply to `request`; resolves when the broker has it. Rejects with SyncError `broker.unroutable` or `broker.unconfirmed`. */
+  reply(message: OutgoingMessage, request: BrokerMessage): Promise<void>
   /** Keeps a message that cannot be taken where people find it at the broker, with the reason; resolves when it is kept. It may be acknowledged then. */
   park(message: BrokerMessage, reason: SyncError): Promise<void>
   /** Takes nothing more; what was taken can still be acknowledged. */

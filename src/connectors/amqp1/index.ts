@@ -1,0 +1,5 @@
+export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
+export { type BrokerDoorOptions, header } from '../broker/config.ts'
+export { type Amqp1, type Amqp1Options, amqp1 } from './config.ts'
+export { createAmqp1Listener } from './listener.ts'
+export type { Amqp1ListenOptions } from './options.ts'
