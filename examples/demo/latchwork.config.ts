@@ -3,6 +3,8 @@
  *
  *     latchwork start --config examples/demo/latchwork.config.ts
  *
+ * postgres.config.ts beside it does the same with the order desk's database in the place of its API.
+ *
  * With LEGACY_WAREHOUSE=1 the warehouse is taken for the older kind of API that it then has: no revisions, no conditions, no idempotency keys, no
  * external ids, and notifications that hold nothing but an id.
  */
@@ -30,7 +32,7 @@ import { Client, DeskCustomer, DeskOrder, DeskProduct, Item, Shipment } from './
 
 // What both applications agree on, in words of neither.
 
-const customer = entity('customer', {
+export const customer = entity('customer', {
   schema: z.object({
     name: z.string().min(1),
     email: z.string(),
@@ -41,12 +43,12 @@ const customer = entity('customer', {
   match: key('email'),
 })
 
-const product = entity('product', {
+export const product = entity('product', {
   schema: z.object({ sku: z.string(), title: z.string(), price: decimal(2), stock: z.int() }),
   match: key('sku'),
 })
 
-const order = entity('order', {
+export const order = entity('order', {
   schema: z.object({
     customer: reference(customer),
     placedAt: instant(),
@@ -64,15 +66,18 @@ const order = entity('order', {
 // The two applications, and how each tells of changes.
 
 const desk = http({ baseUrl: env('DESK_URL'), auth: bearer(env('DESK_TOKEN')) })
-const warehouse = http({ baseUrl: env('WAREHOUSE_URL'), auth: bearer(env('WAREHOUSE_TOKEN')) })
+export const warehouse = http({ baseUrl: env('WAREHOUSE_URL'), auth: bearer(env('WAREHOUSE_TOKEN')) })
 
 /** Mail addresses are the same whatever their letter case; the warehouse keeps them in lower case, and the desk as they are typed. */
-const address = z.codec(z.string(), z.string(), { decode: (typed) => typed.toLowerCase(), encode: (kept) => kept })
+export const address = z.codec(z.string(), z.string(), {
+  decode: (typed) => typed.toLowerCase(),
+  encode: (kept) => kept,
+})
 
-const isLegacy = process.env.LEGACY_WAREHOUSE === '1'
+export const isLegacy = process.env.LEGACY_WAREHOUSE === '1'
 
 /** A signed notification of one record. Each has an id of its own, so that one sent twice is handled once. */
-const told = (path: string, secret: string, idOnly = false) =>
+export const told = (path: string, secret: string, idOnly = false) =>
   webhook(path, {
     verify: hmac({ header: 'X-Signature', prefix: 'sha256=', secret: env(secret), timestamp: 'X-Timestamp' }),
     deliveryId: header('X-Event-Id'),
@@ -102,7 +107,7 @@ const atDesk = {
 } as const
 
 const current = { version: 'rev', externalId: 'extRef', conditional: true, idempotency: 'all' } as const
-const inWarehouse = { updatedAt: 'changedAt', poll: changes, ...(isLegacy ? {} : current) } as const
+export const inWarehouse = { updatedAt: 'changedAt', poll: changes, ...(isLegacy ? {} : current) } as const
 
 // What is kept equal.
 

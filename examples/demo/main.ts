@@ -16,6 +16,8 @@ const HELP = `Latchwork's demo: an order desk and a warehouse that know nothing 
   --data DIR            keep everything in DIR and go on from there the next time (default: a temporary folder)
   --rate N              what users do a second, in both applications together (default: 4; headless: 50)
   --seed N              another course of events (default: 1)
+  --postgres            the order desk keeps its data in a PostgreSQL database (it is brought along): the hub follows and writes
+                        its tables, and does not call its API
   --legacy-warehouse    the warehouse has the older kind of API: no revisions, no conditions, no external ids.
                         Writes there may overwrite an edit unseen; how many, and for how long, is counted
   --port-desk N, --port-warehouse N, --port-hub N
@@ -33,6 +35,7 @@ const OPTIONS = {
   data: { type: 'string' },
   rate: { type: 'string' },
   seed: { type: 'string', default: '1' },
+  postgres: { type: 'boolean', default: false },
   'legacy-warehouse': { type: 'boolean', default: false },
   'port-desk': { type: 'string' },
   'port-warehouse': { type: 'string' },
@@ -57,6 +60,7 @@ async function main(): Promise<number> {
     rate: wholeNumber('--rate', given.rate ?? (headless ? '50' : '4')),
     seed: wholeNumber('--seed', given.seed),
     isLegacy: given['legacy-warehouse'],
+    isPostgres: given.postgres,
     ports: {
       desk: port('--port-desk', given['port-desk'], 4101),
       warehouse: port('--port-warehouse', given['port-warehouse'], 4102),

@@ -1,7 +1,7 @@
 /** Everything that runs in the demo: two applications, the hub between them, and simulated users. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -16,6 +16,8 @@ export interface StageOptions {
   readonly data?: string
   readonly rate: number
   readonly isLegacy: boolean
+  /** The order desk keeps its data in PostgreSQL, and the hub follows and writes that instead of calling its API. */
+  readonly isPostgres?: boolean
   readonly ports: { readonly desk: number; readonly warehouse: number; readonly hub: number }
   readonly seed: number
   /** One line for whoever watches: a process started, died, came back. */
@@ -45,6 +47,7 @@ export class Stage {
   readonly #children = new Map<Service, Child>()
   readonly #wanted = new Set<Service>()
   #ports: StageOptions['ports'] = { desk: 0, warehouse: 0, hub: 0 }
+  #databasePort = 0
   #traffic: Traffic | null = null
   #isStopping = false
   hubRestarts = 0
@@ -91,7 +94,16 @@ export class Stage {
     await awaitLeftovers(this.dataDir)
     const { desk, warehouse, hub } = this.options.ports
     this.#ports = { desk: await freePort(desk), warehouse: await freePort(warehouse), hub: await freePort(hub) }
+    if (this.options.isPostgres === true) await this.#openDatabase()
     await Promise.all([this.startService('desk'), this.startService('warehouse'), this.startService('hub')])
+  }
+
+  /** The server of the database runs as another user where this is root, and its folder must be reached by that one. */
+  async #openDatabase(): Promise<void> {
+    const { installedMajor } = await import('./apps/order-desk-postgres.ts')
+    await installedMajor()
+    this.#databasePort = await freePort(0)
+    chmodSync(this.dataDir, statSync(this.dataDir).mode | 0o001)
   }
 
   /** A process that ends although nobody asked it to is started again, as a supervisor would. */
@@ -143,7 +155,7 @@ export class Stage {
         'start',
         '--json',
         '--config',
-        join(import.meta.dirname, 'latchwork.config.ts'),
+        join(import.meta.dirname, this.options.isPostgres === true ? 'postgres.config.ts' : 'latchwork.config.ts'),
         '--data',
         this.hubData,
         '--port',
@@ -157,6 +169,9 @@ export class Stage {
         WAREHOUSE_TOKEN: TOKENS.warehouse,
         WAREHOUSE_SECRET: this.#secrets.warehouse,
         ...(this.options.isLegacy ? { LEGACY_WAREHOUSE: '1' } : {}),
+        ...(this.options.isPostgres === true
+          ? { DESK_DATABASE: `postgres://api@127.0.0.1:${this.#databasePort}/desk` }
+          : {}),
         ...this.options.hub?.env(this.hubRestarts + 1),
       },
       logFile,
@@ -165,18 +180,21 @@ export class Stage {
 
   #spawnApp(service: 'desk' | 'warehouse', logFile: string): Child {
     const isDesk = service === 'desk'
+    const isPostgres = isDesk && this.options.isPostgres === true
+    const script = isPostgres ? 'order-desk-postgres.ts' : isDesk ? 'order-desk.ts' : 'warehouse.ts'
     return new Child({
       name: isDesk ? 'order desk' : 'warehouse',
-      script: join(import.meta.dirname, 'apps', isDesk ? 'order-desk.ts' : 'warehouse.ts'),
+      script: join(import.meta.dirname, 'apps', script),
       args: [
         '--port',
         String(this.#ports[service]),
         '--data',
-        join(this.dataDir, `${service}.sqlite`),
+        join(this.dataDir, isPostgres ? 'desk-postgres' : `${service}.sqlite`),
         '--seed',
         String(SEED_RECORDS),
-        '--webhook',
-        `${this.#urlFor(service, 'hub')}/hooks/${service}`,
+        ...(isPostgres
+          ? ['--postgres-port', String(this.#databasePort)]
+          : ['--webhook', `${this.#urlFor(service, 'hub')}/hooks/${service}`]),
         ...(this.options.isLegacy && !isDesk ? ['--legacy'] : []),
       ],
       // Secrets go by the environment: arguments can be read by everybody on the machine.

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { existsSync, readFileSync } from 'node:fs'
+import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,6 +15,10 @@ export interface PostgresServerOptions {
   readonly major?: number
   /** Lines of postgresql.conf, over the defaults here: logical replication on, no fsync, small. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Where its data are, kept after `close` and gone on with the next time; a temporary folder otherwise. */
+  readonly folder?: string
+  /** A free one otherwise. */
+  readonly port?: number
   /** Data survive a power cut too: what a benchmark needs, and slower. Killing the server alone loses nothing either way. */
   readonly isDurable?: boolean
 }
@@ -22,7 +27,7 @@ export interface PostgresServer extends AsyncDisposable {
   readonly host: string
   readonly port: number
   readonly major: number
-  /** The data folder; gone after `close`. */
+  /** The data folder; gone after `close`, unless it was given. */
   readonly folder: string
   /** `postgres://postgres@127.0.0.1:<port>/<database>`; everybody is trusted. */
   url(database?: string, user?: string): string
@@ -41,6 +46,7 @@ const run = promisify(execFile)
 /** Starting takes a second, five on a busy machine. */
 const START_MAX_MS = 60_000
 const LOG_CHARS_MAX = 20_000
+const LOOK_AGAIN_MS = 50
 
 const DEFAULTS: Readonly<Record<string, string>> = {
   wal_level: 'logical',
@@ -51,32 +57,31 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   log_min_messages: 'warning',
 }
 
+const INITDB = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions']
+
 /** Makes a cluster in a temporary folder and starts it on a free port of 127.0.0.1. */
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const major = options.major ?? 18
   const binaries = await postgresBinaries(major)
   if (binaries === undefined) throw new Error(`PostgreSQL ${major} is not installed on this machine.`)
   const user = serverUser()
-  const folder = await mkdtemp(join(sharedTemp(), 'latchwork-pg-'))
+  const folder = options.folder ?? (await mkdtemp(join(sharedTemp(), 'latchwork-pg-')))
+  await mkdir(folder, { recursive: true })
   if (user !== undefined) await chown(folder, user.uid, user.gid)
   const data = join(folder, 'data')
-  const init = [
-    '-D',
-    data,
-    '-U',
-    'postgres',
-    '-A',
-    'trust',
-    '-E',
-    'UTF8',
-    '--locale=C',
-    '--no-sync',
-    '--no-instructions',
-  ]
-  await run(join(binaries, 'initdb'), init, { ...user, cwd: folder })
+  if (existsSync(join(data, 'PG_VERSION'))) await endLeftover(data)
+  else await run(join(binaries, 'initdb'), [...INITDB, '-D', data], { ...user, cwd: folder })
   const durable = options.isDurable === true ? 'on' : 'off'
   const settings = { ...DEFAULTS, fsync: durable, full_page_writes: durable, ...options.settings }
-  const server = new Server(join(binaries, 'postgres'), folder, data, major, settings)
+  const isKept = options.folder !== undefined
+  const server = new Server(join(binaries, 'postgres'), {
+    folder,
+    data,
+    major,
+    settings,
+    isKept,
+    port: options.port ?? 0,
+  })
   try {
     await server.start()
   } catch (error) {
@@ -86,24 +91,32 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   return server
 }
 
+interface Place {
+  readonly folder: string
+  readonly data: string
+  readonly major: number
+  readonly settings: Readonly<Record<string, string>>
+  readonly isKept: boolean
+  readonly port: number
+}
+
 class Server implements PostgresServer {
   readonly host = '127.0.0.1'
   readonly major: number
   readonly folder: string
   readonly #binary: string
-  readonly #data: string
-  readonly #settings: Readonly<Record<string, string>>
-  #port = 0
+  readonly #place: Place
+  #port: number
   #child: ChildProcess | null = null
   #ended: Promise<void> = Promise.resolve()
   #log = ''
 
-  constructor(binary: string, folder: string, data: string, major: number, settings: Readonly<Record<string, string>>) {
+  constructor(binary: string, place: Place) {
     this.#binary = binary
-    this.folder = folder
-    this.#data = data
-    this.major = major
-    this.#settings = settings
+    this.#place = place
+    this.folder = place.folder
+    this.major = place.major
+    this.#port = place.port
   }
 
   get port(): number {
@@ -122,13 +135,13 @@ class Server implements PostgresServer {
     if (this.#child !== null) return
     if (this.#port === 0) this.#port = await freePort()
     const flags = Object.entries({
-      ...this.#settings,
+      ...this.#place.settings,
       port: String(this.#port),
       listen_addresses: this.host,
       unix_socket_directories: '',
       lc_messages: 'C',
     }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    const child = spawn(this.#binary, ['-D', this.#data, ...flags], {
+    const child = spawn(this.#binary, ['-D', this.#place.data, ...flags], {
       ...serverUser(),
       cwd: this.folder,
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -173,12 +186,35 @@ class Server implements PostgresServer {
   }
 
   async close(): Promise<void> {
-    await this.stop('immediate')
-    await rm(this.folder, { recursive: true, force: true })
+    await this.stop(this.#place.isKept ? 'fast' : 'immediate')
+    if (!this.#place.isKept) await rm(this.folder, { recursive: true, force: true })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+}
+
+/** A server on these data whose starter was killed. It is asked to end; two on the same data would be one too many, and the second refuses to start. */
+async function endLeftover(data: string): Promise<void> {
+  const file = join(data, 'postmaster.pid')
+  const [pid, path] = await readFile(file, 'utf8').then(
+    (text) => text.split('\n'),
+    () => [],
+  )
+  if (pid === undefined || path !== data || !isPostgres(Number(pid))) return
+  process.kill(Number(pid), 'SIGINT')
+  const endMs = systemClock.monotonicMs() + START_MAX_MS
+  while (existsSync(file) && systemClock.monotonicMs() < endMs)
+    await new Promise<void>((resolve) => systemClock.timer(LOOK_AGAIN_MS, resolve))
+}
+
+/** A process id of before may belong to another program by now. */
+function isPostgres(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('postgres')
+  } catch {
+    return false
   }
 }
 

@@ -2,11 +2,16 @@
 
 import type { AppDescription, Id, ObjectDescription, Row, Scalar } from './description.ts'
 import { parseField } from './fields.ts'
+import type { AppStore } from './port.ts'
 import { RequestProblem } from './problem.ts'
 import { integerOf, limitOf, parseQuery } from './query.ts'
-import type { Store } from './store.ts'
 
-export function listJson(app: AppDescription, store: Store, object: ObjectDescription, queryText: string): string {
+export async function listJson(
+  app: AppDescription,
+  store: AppStore,
+  object: ObjectDescription,
+  queryText: string,
+): Promise<string> {
   const unique = object.fields.filter((field) => field.unique).map((field) => field.name)
   const filters = store.legacy ? unique : [app.names.extRef, ...unique]
   const ways = ['after_id', 'updated_since', ...filters]
@@ -28,8 +33,9 @@ export function parseId(app: AppDescription, object: ObjectDescription, text: st
 }
 
 /** All live rows, for a comparison of whole applications. */
-export function exportJson(app: AppDescription, store: Store): string {
-  const objects = app.objects.map(({ name }) => [name, visibleRows(store, store.table(name)!.list(null, -1))])
+export async function exportJson(app: AppDescription, store: AppStore): Promise<string> {
+  const objects: [string, Row[]][] = []
+  for (const { name } of app.objects) objects.push([name, visibleRows(store, await store.table(name)!.list(null, -1))])
   return JSON.stringify({ app: app.name, rev: store.rev, objects: Object.fromEntries(objects) })
 }
 
@@ -37,27 +43,38 @@ function parseAfterId(app: AppDescription, object: ObjectDescription, text: stri
   return text === undefined ? null : parseId(app, object, text)
 }
 
-function pageJson(store: Store, object: ObjectDescription, afterId: Id | null, limit: number): string {
-  const rows = store.table(object.name)!.list(afterId, limit)
+async function pageJson(
+  store: AppStore,
+  object: ObjectDescription,
+  afterId: Id | null,
+  limit: number,
+): Promise<string> {
+  const rows = await store.table(object.name)!.list(afterId, limit)
   const next = rows.length === limit ? rows.at(-1)![object.idField] : null
   return JSON.stringify({ items: visibleRows(store, rows), next })
 }
 
-function changesJson(store: Store, object: ObjectDescription, since: number, limit: number): string {
-  const changes = store.table(object.name)!.changes(since, limit)
+async function changesJson(store: AppStore, object: ObjectDescription, since: number, limit: number): Promise<string> {
+  const changes = await store.table(object.name)!.changes(since, limit)
   const items = changes.map((change) => {
     return change.deleted ? store.tombstone(object, change.row, change.rev) : store.visible(change.row)
   })
   return JSON.stringify({ items, next: changes.at(-1)?.rev ?? since })
 }
 
-function foundJson(app: AppDescription, store: Store, object: ObjectDescription, name: string, text: string): string {
+async function foundJson(
+  app: AppDescription,
+  store: AppStore,
+  object: ObjectDescription,
+  name: string,
+  text: string,
+): Promise<string> {
   const field = object.fields.find((candidate) => candidate.name === name)
   const value: Scalar = field ? parseField(app, field, text, name) : text
-  const found = store.table(object.name)!.find(name, value)
+  const found = await store.table(object.name)!.find(name, value)
   return JSON.stringify({ items: found ? [store.visible(found.row)] : [], next: null })
 }
 
-function visibleRows(store: Store, rows: readonly Row[]): Row[] {
+function visibleRows(store: AppStore, rows: readonly Row[]): Row[] {
   return rows.map((row) => store.visible(row))
 }

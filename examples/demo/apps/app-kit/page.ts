@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import type { AppDescription, Id, Row } from './description.ts'
 import { sendJson } from './http.ts'
+import type { AppStore } from './port.ts'
 import { RequestProblem } from './problem.ts'
 import { limitOf, parseQuery } from './query.ts'
-import type { Store } from './store.ts'
 
 /** How long changes are gathered before the page is told: quick to the eye, and a bound on what a busy application sends. */
 const streamIntervalMs = 80
@@ -16,11 +16,11 @@ const streamHeartbeatMs = 15_000
 export type Page = {
   /** Answers what needs no actor: the page's files and its stream. False where the path is something else. */
   readonly serveOpen: (method: string, path: string, response: ServerResponse) => boolean
-  readonly sendRows: (query: string, response: ServerResponse) => void
+  readonly sendRows: (query: string, response: ServerResponse) => Promise<void>
   readonly close: () => void
 }
 
-export function createPage(app: AppDescription, store: Store): Page {
+export function createPage(app: AppDescription, store: AppStore): Page {
   const files = pageFiles(app, store)
   const streams = new Set<ServerResponse>()
   let timer: NodeJS.Timeout | undefined
@@ -52,14 +52,15 @@ export function createPage(app: AppDescription, store: Store): Page {
     return true
   }
 
-  function sendRows(queryText: string, response: ServerResponse): void {
+  async function sendRows(queryText: string, response: ServerResponse): Promise<void> {
     const query = parseQuery(queryText, ['object', 'search', 'limit'])
     const table = store.table(query.get('object') ?? '')
     if (!table) throw new RequestProblem(404, 'not-found', 'There is no such object.')
-    const { items, total } = table.search(query.get('search') ?? '', limitOf(query))
-    const counts = Object.fromEntries(app.objects.map(({ name }) => [name, store.table(name)!.count()]))
+    const { items, total } = await table.search(query.get('search') ?? '', limitOf(query))
+    const counts: Record<string, number> = {}
+    for (const { name } of app.objects) counts[name] = await store.table(name)!.count()
     const shown = items.map(({ row, rev, writtenBy }) => ({ row: store.visible(row), version: rev, writtenBy }))
-    const titles = titlesOfReferences(
+    const titles = await titlesOfReferences(
       app,
       store,
       table.object.name,
@@ -78,25 +79,27 @@ export function createPage(app: AppDescription, store: Store): Page {
 }
 
 /** What the records that the shown rows refer to are called, by object and id. */
-function titlesOfReferences(
+async function titlesOfReferences(
   app: AppDescription,
-  store: Store,
+  store: AppStore,
   name: string,
   rows: readonly Row[],
-): Record<string, Record<string, string>> {
+): Promise<Record<string, Record<string, string>>> {
   const titles: Record<string, Record<string, string>> = {}
   const object = app.objects.find((candidate) => candidate.name === name)!
-  function add(target: string, id: Id): void {
+  async function add(target: string, id: Id): Promise<void> {
     const byId = (titles[target] ??= {})
     if (id in byId) return
     const table = store.table(target)!
-    byId[id] = String(table.get(id)?.row[table.object.titleField] ?? id)
+    byId[id] = String((await table.get(id))?.row[table.object.titleField] ?? id)
   }
   for (const row of rows) {
-    for (const field of object.fields) if (field.refersTo !== undefined) add(field.refersTo, row[field.name] as Id)
+    for (const field of object.fields)
+      if (field.refersTo !== undefined) await add(field.refersTo, row[field.name] as Id)
     if (!object.lines) continue
     for (const line of row[object.lines.name] as Record<string, Id>[]) {
-      for (const field of object.lines.fields) if (field.refersTo !== undefined) add(field.refersTo, line[field.name]!)
+      for (const field of object.lines.fields)
+        if (field.refersTo !== undefined) await add(field.refersTo, line[field.name]!)
     }
   }
   return titles
@@ -109,7 +112,7 @@ const fileHeaders = {
   'x-content-type-options': 'nosniff',
 }
 
-function pageFiles(app: AppDescription, store: Store): Map<string, { type: string; body: string }> {
+function pageFiles(app: AppDescription, store: AppStore): Map<string, { type: string; body: string }> {
   const { name, names, objects } = app
   const read = (file: string) => readFileSync(new URL(`./page/${file}`, import.meta.url), 'utf8')
   const html = read('index.html').replaceAll('{{title}}', app.title).replaceAll('{{tagline}}', app.tagline)

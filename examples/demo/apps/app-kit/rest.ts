@@ -7,9 +7,9 @@ import type { AppDescription, Id, ObjectDescription } from './description.ts'
 import { parseIfMatch, parseJsonObject, readBody, sendJson, sendProblem } from './http.ts'
 import { exportJson, listJson, parseId } from './listing.ts'
 import { createPage } from './page.ts'
+import type { AppStore, Reply, WriteContext } from './port.ts'
 import { RequestProblem } from './problem.ts'
 import { integerOf, limitOf, parseQuery } from './query.ts'
-import type { Reply, Store, WriteContext } from './store.ts'
 
 export type Handler = {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -25,7 +25,7 @@ type Exchange = {
   readonly response: ServerResponse
 }
 
-export function createHandler(app: AppDescription, store: Store, token: string): Handler {
+export function createHandler(app: AppDescription, store: AppStore, token: string): Handler {
   const actorOf = createActorOf(token)
   const page = createPage(app, store)
   const objects = new Map(app.objects.map((object) => [object.name, object]))
@@ -47,10 +47,10 @@ export function createHandler(app: AppDescription, store: Store, token: string):
 
   async function collection(object: ObjectDescription, exchange: Exchange): Promise<void> {
     const { method, query, request, response } = exchange
-    if (method === 'GET') return sendJson(response, 200, listJson(app, store, object, query))
+    if (method === 'GET') return sendJson(response, 200, await listJson(app, store, object, query))
     allowOnly(method, ['GET', 'POST'])
     const text = await readBody(request)
-    sendReply(response, store.create(object, parseJsonObject(request, text), writeContext(exchange, text)))
+    sendReply(response, await store.create(object, parseJsonObject(request, text), writeContext(exchange, text)))
   }
 
   async function single(object: ObjectDescription, id: Id, exchange: Exchange): Promise<void> {
@@ -59,31 +59,31 @@ export function createHandler(app: AppDescription, store: Store, token: string):
     allowOnly(method, ['GET', 'PATCH', 'PUT', 'DELETE'])
     const text = await readBody(request)
     const context = writeContext(exchange, text)
-    if (method === 'DELETE') return sendReply(response, store.delete(object, id, context))
-    sendReply(response, store.modify(object, id, parseJsonObject(request, text), method === 'PUT', context))
+    if (method === 'DELETE') return sendReply(response, await store.delete(object, id, context))
+    sendReply(response, await store.modify(object, id, parseJsonObject(request, text), method === 'PUT', context))
   }
 
-  function read(object: ObjectDescription, id: Id, { request, response }: Exchange): void {
-    const { row, rev } = store.live(object, id)
+  async function read(object: ObjectDescription, id: Id, { request, response }: Exchange): Promise<void> {
+    const { row, rev } = await store.live(object, id)
     const headers: Record<string, string> = store.legacy ? {} : { etag: `"${rev}"` }
     if (headers.etag !== undefined && request.headers['if-none-match'] === headers.etag)
       response.writeHead(304, headers).end()
     else sendJson(response, 200, JSON.stringify(store.visible(row)), headers)
   }
 
-  function operate(path: string, { method, query, response }: Exchange): void {
+  async function operate(path: string, { method, query, response }: Exchange): Promise<void> {
     allowOnly(method, ['GET'])
-    if (path === '/_log') sendJson(response, 200, logJson(query))
-    else if (path === '/_export') sendJson(response, 200, exportJson(app, store))
-    else if (path === '/_page/rows') page.sendRows(query, response)
+    if (path === '/_log') sendJson(response, 200, await logJson(query))
+    else if (path === '/_export') sendJson(response, 200, await exportJson(app, store))
+    else if (path === '/_page/rows') await page.sendRows(query, response)
     else throw new RequestProblem(404, 'not-found', 'There is nothing at this address.')
   }
 
   function healthJson(): string {
-    return JSON.stringify({ ok: true, app: app.name, rev: store.rev, webhooks_pending: store.outbox.count() })
+    return JSON.stringify({ ok: true, app: app.name, rev: store.rev, webhooks_pending: store.webhooksPending() })
   }
 
-  function logJson(queryText: string): string {
+  async function logJson(queryText: string): Promise<string> {
     const query = parseQuery(queryText, ['after', 'limit'])
     return store.logJson(integerOf(query, 'after') ?? 0, limitOf(query))
   }

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import type { AppDescription, SeedRecord } from './description.ts'
+import type { AppStore } from './port.ts'
 import { createHandler } from './rest.ts'
 import { Store } from './store.ts'
 import { WebhookSender } from './webhooks.ts'
@@ -29,14 +30,23 @@ export async function startApp(app: AppDescription, options: AppOptions): Promis
   const { webhook, legacy = false, token = app.token.initial } = options
   const store = new Store(options.dataFile, app, { legacy, hasWebhook: webhook !== undefined })
   if (options.seed && store.rev === 0) store.seed(options.seed)
-  const handler = createHandler(app, store, token)
   const sender = webhook && new WebhookSender({ ...webhook, outbox: store.outbox })
   if (sender) store.onChange((event) => event && sender.offer(event))
+  return serveApp(app, store, { port: options.port, token, ...(sender && { sender }) })
+}
+
+/** Serves the data of an application, wherever they are. */
+export async function serveApp(
+  app: AppDescription,
+  store: AppStore,
+  { port: wanted, token, sender }: { port: number; token: string; sender?: WebhookSender },
+): Promise<RunningApp> {
+  const handler = createHandler(app, store, token)
   const server = createServer(
     { keepAliveTimeout: 65_000, noDelay: true },
     (request, response) => void handler.handle(request, response),
   )
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(options.port, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(wanted, '127.0.0.1', resolve))
   sender?.start()
   const { port } = server.address() as AddressInfo
 
@@ -48,7 +58,7 @@ export async function startApp(app: AppDescription, options: AppOptions): Promis
     await closed
     clearTimeout(timer)
     await sender?.stop()
-    store.close()
+    await store.close()
   }
   let ended: Promise<void> | undefined
   return { url: `http://127.0.0.1:${port}`, port, stop: () => (ended ??= end()) }
@@ -77,13 +87,18 @@ export async function runApp(app: AppDescription, seedOf: (count: number) => rea
     legacy: values.legacy,
     ...(url ? { webhook: { url, secret } } : {}),
   })
+  announce(app, running)
+}
+
+/** Says that it is ready, and ends when it is asked to. */
+export function announce(app: AppDescription, running: RunningApp): void {
   const stop = () => void running.stop().then(() => process.exit(0))
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   console.log(JSON.stringify({ ready: true, port: running.port, app: app.name }))
 }
 
-function wholeNumber(text: string, option: string): number {
+export function wholeNumber(text: string, option: string): number {
   if (/^\d{1,7}$/.test(text)) return Number(text)
   console.error(`${option} takes a whole number, not "${text}"`)
   process.exit(2)

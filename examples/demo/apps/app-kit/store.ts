@@ -10,33 +10,15 @@ import type { Body } from './fields.ts'
 import { parseGiven, parseNew } from './fields.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { Outbox } from './outbox.ts'
+import type { AppStore, Reply, StoredRow, WriteContext } from './port.ts'
 import { RequestProblem } from './problem.ts'
 import { checkReferences, checkUnique } from './rules.ts'
 import { openDatabase } from './schema.ts'
-import type { StoredRow } from './table.ts'
 import { Table } from './table.ts'
 
 /** As long as a client may wait before it resends a request under the same key. */
 const idempotencyKeptMs = 24 * 60 * 60 * 1000
 const idempotencyPurgeIntervalMs = 60 * 60 * 1000
-
-export type WriteContext = {
-  readonly actor: string
-  readonly clientTag: string | null
-  readonly idempotencyKey: string | null
-  /** Digest of method, path and body: the same key with another fingerprint is refused. */
-  readonly fingerprint: string
-  /** The revisions of `If-Match`; `any` for `*`; null where the request is unconditional. */
-  readonly ifMatch: readonly number[] | 'any' | null
-}
-
-export type Reply = {
-  readonly status: number
-  readonly body: string
-  readonly rev: number | null
-  readonly location: string | null
-  readonly replayed: boolean
-}
 
 type Operation = 'create' | 'update' | 'delete'
 type Change = {
@@ -52,7 +34,7 @@ type LogColumns = { before_json: string | null; after_json: string | null; [name
 
 export type StoreOptions = { readonly legacy: boolean; readonly hasWebhook: boolean }
 
-export class Store {
+export class Store implements AppStore {
   readonly app: AppDescription
   readonly legacy: boolean
   readonly outbox: Outbox
@@ -115,7 +97,6 @@ export class Store {
     return this.#write(object, context, () => this.#create(object, body, context.actor))
   }
 
-  /** `whole` is PUT: what the body does not give takes its initial value, except the external reference, which stays. */
   modify(object: ObjectDescription, id: Id, body: Body, whole: boolean, context: WriteContext): Reply {
     return this.#write(object, context, () => this.#modify(object, id, body, whole, context))
   }
@@ -124,7 +105,6 @@ export class Store {
     return this.#write(object, context, () => this.#delete(object, id, context))
   }
 
-  /** The live record, or the problem that tells a deleted record from one that never was. */
   live(object: ObjectDescription, id: Id): StoredRow {
     const stored = this.#tables.get(object.name)!.get(id)
     if (!stored) throw new RequestProblem(404, 'not-found', `There is no ${object.one} ${id}.`)
@@ -132,7 +112,6 @@ export class Store {
     return stored
   }
 
-  /** Records of a new file, in one transaction. They are there before anybody subscribed, so they raise no events. */
   seed(records: readonly SeedRecord[]): void {
     this.#begin.run()
     try {
@@ -147,7 +126,6 @@ export class Store {
     }
   }
 
-  /** The write log after a position, as JSON text. */
   logJson(afterSeq: number, limit: number): string {
     const entries = this.#readLog.all(afterSeq, limit) as LogColumns[]
     const items = entries.map(({ before_json, after_json, ...columns }) => {
@@ -161,6 +139,10 @@ export class Store {
     if (!this.legacy) return row
     const { [this.app.names.rev]: _rev, [this.app.names.extRef]: _extRef, ...rest } = row
     return rest
+  }
+
+  webhooksPending(): number {
+    return this.outbox.count()
   }
 
   close(): void {

@@ -3,16 +3,11 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { AppDescription, Id, Line, ObjectDescription, Row, Scalar } from './description.ts'
 import { referencesTo } from './description.ts'
+import type { AppRows, StoredRow } from './port.ts'
 
-export type StoredRow = {
-  readonly row: Row
-  readonly rev: number
-  readonly deleted: boolean
-  readonly writtenBy: string
-}
 type Columns = Record<string, Scalar>
 
-export class Table {
+export class Table implements AppRows {
   readonly object: ObjectDescription
   readonly #db: DatabaseSync
   readonly #app: AppDescription
@@ -82,23 +77,19 @@ export class Table {
     return columns !== undefined && columns.deleted === 0
   }
 
-  /** Live rows in the order of their ids. */
   list(afterId: Id | null, limit: number): Row[] {
     const rows = afterId === null ? this.#fromStart.all(limit) : this.#afterId.all(afterId, limit)
     return rows.map((columns) => this.#row(columns as Columns))
   }
 
-  /** Rows changed since a revision, deleted ones included, in the order of their changes; each at its present state only. */
   changes(afterRev: number, limit: number): StoredRow[] {
     return this.#afterRev.all(afterRev, limit).map((columns) => this.#stored(columns)!)
   }
 
-  /** The live row with this value in a unique field. */
   find(field: string, value: Scalar): StoredRow | undefined {
     return this.#stored(this.#byField.get(field)!.get(value))
   }
 
-  /** Live rows for a person: newest first, those that hold the searched text only. */
   search(text: string, limit: number): { items: StoredRow[]; total: number } {
     if (text === '') {
       const newest = this.#db.prepare(`${this.#select} WHERE deleted = 0 ORDER BY sequence DESC LIMIT ?`)
