@@ -3,6 +3,7 @@ import { bindingOf, classA, crm, headOf, intentOf, laneOf, recordOf, references 
 import { type Capabilities, isLogFed } from '../model/capabilities.ts'
 import { asJournalPosition, asNativeId, asToken } from '../model/ids.ts'
 import type { Overlay } from '../model/record.ts'
+import { isPausing } from './backoff.ts'
 import { overlayOf, settleSilent, withOverlays } from './overlay.ts'
 import { planLane } from './plan.ts'
 import { settleOutcome } from './settle.ts'
@@ -26,7 +27,7 @@ const context = {
   nativeOf: references.nativeOf,
   referenceDeadlineMs: 60_000,
   isGone: () => false,
-  isDue: false,
+  isPausing: (notBeforeMs: number) => isPausing(notBeforeMs, 10_000),
   blocked: false,
   fresh: false,
 }

@@ -20,6 +20,7 @@ import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, asToken } from '../model/ids.ts'
 import type { Lane, RecordState } from '../model/record.ts'
 import { valuesEqual } from '../model/value.ts'
+import { isPausing } from './backoff.ts'
 import { needOf } from './need.ts'
 import { applySent } from './overlay.ts'
 import { isBlind, type PlanContext, planLane } from './plan.ts'
@@ -36,7 +37,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => ({
   nativeOf: references.nativeOf,
   referenceDeadlineMs: 60_000,
   isGone: () => false,
-  isDue: false,
+  isPausing: (notBeforeMs) => isPausing(notBeforeMs, more.nowMs ?? 1000),
   blocked: false,
   fresh: false,
   ...more,

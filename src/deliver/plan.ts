@@ -25,8 +25,8 @@ export interface PlanContext {
   readonly isGone: (app: AppId, key: CanonicalKey) => boolean
   /** Something that the application told of this record could not be folded yet: writing now would be based on a state that is known to be old. */
   readonly blocked: boolean
-  /** The pause of this lane has run out by the monotonic clock, whatever the wall clock says. */
-  readonly isDue: boolean
+  /** Whether a pause of this lane until then is still running: by the monotonic clock, whatever was done to the wall clock since it began. */
+  readonly isPausing: (notBeforeMs: number) => boolean
   /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
   readonly fresh: boolean
   /** A request on this lane is under way. */
@@ -110,7 +110,7 @@ function parkLostCreate(
 ): Lane {
   const lost =
     intent.kind === 'create' && intent.state === 'unknown' && lane.reading === null && isLostWhenUnknown(binding)
-  if (!lost || lane.park !== null || (isPausing(intent.notBeforeMs, context.nowMs) && !context.isDue)) return lane
+  if (!lost || lane.park !== null || context.isPausing(intent.notBeforeMs)) return lane
   const message = `${lane.app} may or may not have created it, and offers no way to find out. Look there: if it is missing, release this lane; if it is there, its next change links it.`
   return { ...lane, park: { code: 'target.create-unknown', message, atMs: context.nowMs, headSeq: record.headSeq } }
 }
@@ -143,7 +143,7 @@ const waitingNoMore = (lane: Lane): Lane => ({
 /** Nothing is needed, so nothing is waited for, tried again or set aside. */
 function inStep(lane: Lane, context: PlanContext): Lane {
   const { retry } = lane
-  const isDoubted = retry?.code === STILL_IN_DOUBT && isPausing(retry.notBeforeMs, context.nowMs) && !context.isDue
+  const isDoubted = retry?.code === STILL_IN_DOUBT && context.isPausing(retry.notBeforeMs)
   return lane.waitsFor === null && (retry === null || isDoubted) && lane.park === null
     ? lane
     : { ...lane, waitsFor: null, retry: isDoubted ? retry : null, park: null }
@@ -158,14 +158,15 @@ const REFERENCE_COMES = 'resolve.reference-comes'
 function aboutToCome(record: RecordState, lane: Lane, context: PlanContext): Lane | null {
   const isYoung = (one: Lane): boolean =>
     one.unfolded.length > 0 && isPausing(one.knownAtMs + REFERENCE_GRACE_MS, context.nowMs)
-  if (!context.isDue && Object.values(record.lanes).some(isYoung)) return null
+  const hasWaited = lane.retry?.code === REFERENCE_COMES && !context.isPausing(lane.retry.notBeforeMs)
+  if (!hasWaited && Object.values(record.lanes).some(isYoung)) return null
   return lane.retry?.code === REFERENCE_COMES ? { ...lane, retry: null } : lane
 }
 
 const waitingForReference = (lane: Lane, context: PlanContext): Lane => ({
   ...lane,
   retry:
-    lane.retry?.code === REFERENCE_COMES && isPausing(lane.retry.notBeforeMs, context.nowMs)
+    lane.retry?.code === REFERENCE_COMES && context.isPausing(lane.retry.notBeforeMs)
       ? lane.retry
       : {
           tries: 0,
@@ -209,8 +210,7 @@ function start(
   record: RecordState,
 ): Plan {
   const { nowMs, seq } = context
-  if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, nowMs) && !context.isDue)
-    return { lane, next: 'waiting' }
+  if (lane.retry !== null && context.isPausing(lane.retry.notBeforeMs)) return { lane, next: 'waiting' }
   if (kind !== 'create' && !context.fresh && (isBlind(binding) || lacksToken(lane, binding))) {
     return {
       lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0, headSeq: record.headSeq } },

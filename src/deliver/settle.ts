@@ -55,7 +55,7 @@ export function settleOutcome(
     case 'conflict':
       return conflict(lane, intent, binding, context)
     case 'gone':
-      return gone(record, lane, intent, outcome, context)
+      return gone(record, lane, intent, binding, outcome, context)
     case 'refused':
       return refused(lane, intent, outcome, context)
     case 'unknown':
@@ -155,7 +155,6 @@ export const ownPatch = (intent: Intent): { readonly patch: Fields; readonly nat
 })
 
 function conflict(lane: Lane, intent: Intent, binding: BindingModel, context: SettleContext): Settled {
-  const reading = (why: 'conflict' | 'unknown') => ({ why, afterSeq: context.seq, notBeforeMs: 0, tries: 0 })
   if (intent.kind === 'create')
     return retryLater(lane, intent, 'target.unavailable', 'a create was refused by a condition', undefined, context)
   if (binding.capabilities.read === 'R0') {
@@ -169,21 +168,29 @@ function conflict(lane: Lane, intent: Intent, binding: BindingModel, context: Se
     )
   }
   const text = `${lane.app} holds a newer version than ${intent.baseToken ?? 'the one we know'}: read it, fold it, decide again`
-  if (intent.state === 'unknown' || intent.tries > 0) {
-    return {
-      lane: { ...lane, intent: { ...moveIntent(intent, 'not yet'), baseToken: null }, reading: reading('unknown') },
-      verdict: 'refused',
-      text,
-    }
-  }
-  return {
-    lane: { ...lane, intent: endIntent(intent, 'answered'), reading: reading('conflict') },
-    verdict: 'refused',
-    text,
-  }
+  if (isTriedBefore(intent)) return { lane: stillUnread(lane, intent, 0, context), verdict: 'refused', text }
+  const reading = { why: 'conflict' as const, afterSeq: context.seq, notBeforeMs: 0, tries: 0 }
+  return { lane: { ...lane, intent: endIntent(intent, 'answered'), reading }, verdict: 'refused', text }
 }
 
-function gone(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome, context: SettleContext): Settled {
+/** The answer is to a later try: what became of the earlier ones it does not say. */
+const isTriedBefore = (intent: Intent): boolean => intent.state === 'unknown' || intent.tries > 0
+
+/** The write is over, and what it has done is in what the application holds: read, and folded as perhaps ours. */
+const stillUnread = (lane: Lane, intent: Intent, notBeforeMs: number, context: SettleContext): Lane => ({
+  ...lane,
+  intent: { ...moveIntent(intent, 'not yet'), baseToken: null },
+  reading: { why: 'unknown', afterSeq: context.seq, notBeforeMs, tries: 0 },
+})
+
+function gone(
+  record: RecordState,
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  outcome: Outcome,
+  context: SettleContext,
+): Settled {
   if (intent.kind === 'delete')
     return { lane: closed(lane), verdict: 'applied', text: `${lane.app} had deleted it already`, gone: 'ours' }
   if (intent.kind === 'create') {
@@ -198,6 +205,15 @@ function gone(record: RecordState, lane: Lane, intent: Intent, outcome: Outcome,
       ),
       verdict: 'parked',
       text: message,
+    }
+  }
+  if (isTriedBefore(intent) && binding.capabilities.read !== 'R0') {
+    // If it is there after all, what it holds may be what an earlier try has written.
+    const notBeforeMs = binding.capabilities.condition === 'C2' ? 0 : (intent.doubtUntilMs ?? 0)
+    return {
+      lane: stillUnread(lane, intent, notBeforeMs, context),
+      verdict: 'gone',
+      text: `${lane.app} says that the record does not exist; an earlier try of ${intent.op} may have been applied: both are found out by a read`,
     }
   }
   return {

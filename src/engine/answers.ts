@@ -40,7 +40,8 @@ export class Answers {
     // A read of a former life of this id, met again after a restart.
     if (before !== undefined && prepared.seq <= before.readSeq) return this.#turn.done(prepared)
     if (input.read.result === 'failed') {
-      this.#turn.engine.schedule(readReason(ref), this.#turn.nowMs + (input.read.retryAfterMs ?? READ_RETRY_MS))
+      const { nowMs } = this.#turn
+      this.#turn.engine.schedule(readReason(ref), nowMs + (input.read.retryAfterMs ?? READ_RETRY_MS), nowMs)
       return
     }
     const waiting = this.#turn.engine.waiting.takeAnswered(ref, input.begunAfter)

@@ -1,4 +1,3 @@
-import { isPausing } from '../deliver/backoff.ts'
 import { REFERENCE_MISSING } from '../deliver/plan.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
@@ -223,13 +222,13 @@ export class Committing {
     if (isQuiet && quarantinedUntilMs === undefined) return
     const name = laneReason(record.key, lane.app)
     const flight = laneKey(record.key, lane.app)
-    const isDue = this.#turn.isDue(record.key, lane.app)
+    const sinceMs = this.#turn.nowOf(record.key, lane.app)
     if (dispatcher.isInFlight(flight)) return
     if (lane.reading !== null) {
       // Asked already: its pause is over, whatever a clock that was set back says of it.
       if (dispatcher.isInFlight(askOf(flight))) return
-      if (this.#isPausing(name, lane.reading.notBeforeMs, isDue))
-        return this.#turn.engine.schedule(name, lane.reading.notBeforeMs)
+      if (this.#turn.isPausing(record.key, lane.app, lane.reading.notBeforeMs))
+        return this.#turn.engine.schedule(name, lane.reading.notBeforeMs, sinceMs)
       due.delete(name)
       const isCreate = lane.nativeId === null
       if (isLogFed(binding.capabilities) && (!isCreate || tellsOurCreates(binding.capabilities)))
@@ -244,8 +243,8 @@ export class Committing {
     }
     if (lane.intent !== null) {
       if (lane.park !== null) return
-      if (this.#isPausing(name, lane.intent.notBeforeMs, isDue))
-        return this.#turn.engine.schedule(name, lane.intent.notBeforeMs)
+      if (this.#turn.isPausing(record.key, lane.app, lane.intent.notBeforeMs))
+        return this.#turn.engine.schedule(name, lane.intent.notBeforeMs, sinceMs)
       due.delete(name)
       // A write decided in this turn has its slot; one that is sent again, or had to wait for an answer, needs one.
       const isNew = work.stored?.lanes[lane.app]?.intent?.op !== lane.intent.op
@@ -259,11 +258,11 @@ export class Committing {
       lane.waitsFor === null || lane.park?.code === REFERENCE_MISSING
         ? 0
         : lane.waitsFor.sinceMs + this.#turn.engine.limits.referenceDeadlineMs
-    if (deadlineMs > this.#turn.nowMs) this.#turn.engine.schedule(name, deadlineMs)
+    if (deadlineMs > this.#turn.nowMs) this.#turn.engine.schedule(name, deadlineMs, this.#turn.nowMs)
     if (quarantinedUntilMs !== undefined && quarantinedUntilMs > this.#turn.nowMs)
-      this.#turn.engine.schedule(name, quarantinedUntilMs)
-    if (lane.retry !== null && isPausing(lane.retry.notBeforeMs, this.#turn.nowMs))
-      this.#turn.engine.schedule(name, lane.retry.notBeforeMs)
+      this.#turn.engine.schedule(name, quarantinedUntilMs, this.#turn.nowMs)
+    if (lane.retry !== null && this.#turn.isPausing(record.key, lane.app, lane.retry.notBeforeMs))
+      this.#turn.engine.schedule(name, lane.retry.notBeforeMs, sinceMs)
   }
 
   /** What refers to this record can be written now: it has come to be in this application, or is known again not to have gone. */
@@ -275,11 +274,6 @@ export class Committing {
     if (waiters === undefined) return
     linkWaiters.delete(name)
     for (const waiter of waiters) replan.add(waiter)
-  }
-
-  /** A pause ends when its time is over by the monotonic clock; the wall clock is only asked for one that is not under way yet. */
-  #isPausing(name: string, notBeforeMs: number, isDue: boolean): boolean {
-    return !isDue && (this.#turn.engine.due.awaits(name, notBeforeMs) || isPausing(notBeforeMs, this.#turn.nowMs))
   }
 
   /** A write that the log does not show within a while has changed nothing; then the log is asked to be read to its end, to be sure. */
@@ -297,13 +291,13 @@ export class Committing {
     else {
       const { nowMs } = this.#turn
       const askMs = Math.min(oldest.atMs, nowMs) + OVERLAY_WAIT_MS
-      this.#turn.engine.schedule(name, askMs > nowMs ? askMs : nowMs + OVERLAY_AGAIN_MS)
+      this.#turn.engine.schedule(name, askMs > nowMs ? askMs : nowMs + OVERLAY_AGAIN_MS, nowMs)
     }
   }
 
   #readUnlinked(): void {
     const { dispatcher } = this.#turn.engine
-    for (const name of this.#turn.due) {
+    for (const name of this.#turn.due.keys()) {
       if (!name.startsWith('read:')) continue
       const first = this.#turn.engine.waiting.first(name.slice(5))
       if (first !== undefined) this.#turn.wantRead(first.binding, first.nativeId, first.ref)

@@ -18,7 +18,7 @@ import { Observing } from './observing.ts'
 import { type Prepared, prepare, refOf } from './prepared.ts'
 import type { RecordWork } from './record-work.ts'
 import type { EngineEvent } from './stats.ts'
-import { Turn } from './turn.ts'
+import { type Due, NOTHING_DUE, Turn } from './turn.ts'
 
 /**
  * One turn of the loop: a batch of entries decided, committed as one, and what it wants sent. In three strides, with I/O only between them: load, decide, commit.
@@ -39,7 +39,7 @@ export class Cycle {
   private constructor(
     engine: Engine,
     entries: readonly JournalEntry[],
-    due: readonly string[],
+    due: Due,
     recovering: readonly OpenLane[],
     released: readonly Prepared[],
   ) {
@@ -57,7 +57,7 @@ export class Cycle {
   /** The next turn; undefined where there is nothing to do, which is every second time that the loop looks. */
   static next(engine: Engine, entries: readonly JournalEntry[]): Cycle | undefined {
     const due = takeDue(engine)
-    if (entries.length === 0 && due.length === 0 && !hasLanesToPlan(engine)) return undefined
+    if (entries.length === 0 && due.size === 0 && !hasLanesToPlan(engine)) return undefined
     return new Cycle(engine, entries, due, [], [])
   }
 
@@ -174,6 +174,7 @@ export class Cycle {
     if (lane !== undefined) {
       this.#engine.undecided.delete(entry.seq)
       this.#turn.live.add(entry.seq)
+      this.#turn.answered(lane, entry.atMs)
       this.#engine.dispatcher.done(lane)
     }
     switch (input.type) {
@@ -295,7 +296,7 @@ export class Cycle {
         let isBraked = false
         if (!brakes.contact.isOver) brakes.contact.forget(work.state.key, binding.app)
         const planned = plan(work, binding, {
-          nowMs: this.#turn.nowMs,
+          nowMs: this.#turn.nowOf(work.state.key, binding.app),
           seq,
           epoch: info?.epoch ?? 0,
           opPrefix: opPrefixOf(binding.latching, info ?? NO_INFO),
@@ -308,7 +309,7 @@ export class Cycle {
           referenceDeadlineMs: this.#engine.limits.referenceDeadlineMs,
           isGone,
           blocked: this.#isBlocked(work, binding),
-          isDue: this.#turn.isDue(work.state.key, binding.app),
+          isPausing: (notBeforeMs) => this.#turn.isPausing(work.state.key, binding.app, notBeforeMs),
           inFlight: isLogFed(binding.capabilities) && dispatcher.isInFlight(laneKey(work.state.key, binding.app)),
           fresh: work.freshIn.includes(binding.app),
         })
@@ -339,7 +340,7 @@ export class Cycle {
   }
 }
 
-const takeDue = ({ due, clock }: Engine): readonly string[] => (due.size === 0 ? [] : due.take(clock.monotonicMs()))
+const takeDue = ({ due, clock }: Engine): Due => (due.size === 0 ? NOTHING_DUE : due.take(clock.monotonicMs()))
 
 function hasLanesToPlan({ behind, dispatcher, replan }: Engine): boolean {
   if (replan.size > 0) return true
@@ -348,9 +349,9 @@ function hasLanesToPlan({ behind, dispatcher, replan }: Engine): boolean {
 }
 
 /** Lanes to be planned that no entry of this batch speaks of: those that are due, those behind that a free slot can take. */
-function pickLanes({ behind, dispatcher, replan }: Engine, due: readonly string[]): readonly CanonicalKey[] {
+function pickLanes({ behind, dispatcher, replan }: Engine, due: Due): readonly CanonicalKey[] {
   const touched: CanonicalKey[] = []
-  for (const name of due) {
+  for (const name of due.keys()) {
     if (name.startsWith('lane:') || name.startsWith('over:'))
       touched.push(name.slice(5, name.indexOf('\u0000')) as CanonicalKey)
   }

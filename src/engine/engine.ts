@@ -423,10 +423,10 @@ export class Engine {
     })
   }
 
-  /** Schedules a lane for `notBeforeMs` (wall clock, from the record). The wait is monotonic and bounded; one under way goes on, so that a clock set forward ends no fence. */
-  schedule(name: string, notBeforeMs: number): void {
+  /** Schedules a lane for `notBeforeMs` (wall clock, from the record). The wait is monotonic and bounded; one under way goes on, so that a clock set forward ends no fence. `sinceMs`: when it began. */
+  schedule(name: string, notBeforeMs: number, sinceMs: number): void {
     if (this.due.awaits(name, notBeforeMs)) return
-    this.due.set(name, this.#moments.dueMs(notBeforeMs), notBeforeMs)
+    this.due.set(name, this.#moments.dueMs(notBeforeMs, sinceMs), notBeforeMs)
   }
 
   markBehind(app: AppId, key: CanonicalKey): void {

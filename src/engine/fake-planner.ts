@@ -1,3 +1,4 @@
+import { isPausing } from '../deliver/backoff.ts'
 import { afterPatch } from '../deliver/overlay.ts'
 import type { PlanContext } from '../deliver/plan.ts'
 import { APPS, bindingOf, entityOf, imageOf, laneOf, recordOf, references } from '../merge/fake-record.ts'
@@ -36,7 +37,9 @@ interface AppState {
   token: number
 }
 
-const plainContext: Omit<PlanContext, 'seq' | 'nowMs'> = {
+const contextAt = (nowMs: number): Omit<PlanContext, 'seq'> => ({
+  nowMs,
+  isPausing: (notBeforeMs) => isPausing(notBeforeMs, nowMs),
   epoch: 1,
   opPrefix: 'i.1',
   takeSlot: () => true,
@@ -44,9 +47,8 @@ const plainContext: Omit<PlanContext, 'seq' | 'nowMs'> = {
   referenceDeadlineMs: 60_000,
   isGone: () => false,
   blocked: false,
-  isDue: false,
   fresh: true,
-}
+})
 
 /**
  * The decision and its applications, without an engine around them: notifications are folded, lanes planned, writes applied, in an order that the dice choose, until nothing is left
@@ -152,7 +154,7 @@ export class Play {
 
   #turn(app: AppState): boolean {
     const { seq, atMs } = this.#at()
-    const next = plan(this.work, app.binding, { ...plainContext, seq, nowMs: atMs })
+    const next = plan(this.work, app.binding, { ...contextAt(atMs), seq })
     if (next === 'intent') this.#write(app)
     if (this.work.lane(app.binding).reading !== null) this.#read(app)
     return next !== 'idle'
@@ -198,7 +200,7 @@ export class Play {
   /** Whether anything would be written now, anywhere. */
   isInStep(): boolean {
     const { seq, atMs } = this.#at()
-    return this.apps.every(({ binding }) => plan(this.work, binding, { ...plainContext, seq, nowMs: atMs }) === 'idle')
+    return this.apps.every(({ binding }) => plan(this.work, binding, { ...contextAt(atMs), seq }) === 'idle')
   }
 
   /** What an application should hold of the fields that go both ways, in its own form. */

@@ -16,11 +16,11 @@ function clockAt(wallMs: number, monotonicMs: number) {
 test('what waits for one moment is due at one instant, whenever that is asked, and never before it', () => {
   const { at, pass, moments } = clockAt(1_000_000.7, 50.2)
   const moment = 1_000_500
-  moments.dueMs(moment)
+  moments.dueMs(moment, Math.floor(at.wallMs))
   pass(0.4)
   const dues = Array.from({ length: 300 }, () => {
     pass(0.37)
-    return moments.dueMs(moment)
+    return moments.dueMs(moment, Math.floor(at.wallMs))
   })
   expect(new Set(dues).size).toBe(1)
   pass((dues[0] ?? 0) - at.monotonicMs)
@@ -31,10 +31,20 @@ test('what waits for one moment is due at one instant, whenever that is asked, a
 test('a clock that is set back makes nothing wait longer than the longest pause, nor in the past', () => {
   const { at, moments } = clockAt(1_000_000_000_000, 50)
   const moment = at.wallMs + 500
-  expect(moments.dueMs(moment)).toBe(550)
+  expect(moments.dueMs(moment, at.wallMs)).toBe(550)
   at.wallMs -= 24 * 3_600_000
-  expect(moments.dueMs(moment)).toBe(50 + 15 * 60_000)
-  expect(moments.dueMs(0)).toBe(50)
+  expect(moments.dueMs(moment, at.wallMs)).toBe(50 + 15 * 60_000)
+  expect(moments.dueMs(0, at.wallMs)).toBe(50)
   at.wallMs += 48 * 3_600_000
-  expect(moments.dueMs(at.wallMs + 10)).toBe(60)
+  expect(moments.dueMs(at.wallMs + 10, at.wallMs)).toBe(60)
+})
+
+test('a wait lasts as long as was meant when it began, though the wall clock was set before it could be timed', () => {
+  const { at, pass, moments } = clockAt(1_000_000_000_000, 50)
+  const beganMs = at.wallMs
+  for (const hours of [8, -20]) {
+    pass(30)
+    at.wallMs += hours * 3_600_000
+    expect(moments.dueMs(beganMs + 7_000, beganMs)).toBe(at.monotonicMs + 7_000)
+  }
 })

@@ -1,3 +1,4 @@
+import { isPausing } from '../deliver/backoff.ts'
 import { SyncError } from '../errors/index.ts'
 import { MissingReference } from '../merge/references.ts'
 import { isLogFed } from '../model/capabilities.ts'
@@ -17,7 +18,9 @@ export const overlayReason = (key: CanonicalKey, app: AppId): string => 'over:' 
 export const linkReason = (ref: string): string => 'link:' + ref
 export const readReason = (ref: string): string => 'read:' + ref
 
-const NOTHING_DUE: ReadonlySet<string> = new Set()
+/** Names that the due queue gave out, with what each waited for. */
+export type Due = ReadonlyMap<string, number | undefined>
+export const NOTHING_DUE: Due = new Map()
 
 /** What one turn of the loop collects while it decides: shared by its three strides (observing, answers, committing). */
 export class Turn {
@@ -26,8 +29,9 @@ export class Turn {
   readonly nowMs: number
   /** The newest journal entry of this turn. */
   readonly through: JournalPosition
-  /** Names that the due queue gave out. */
-  readonly due: ReadonlySet<string>
+  readonly due: Due
+  /** When the answers came that this turn decides on, by what was under way. */
+  readonly #answeredAt = new Map<string, number>()
   readonly held: HeldEntry[] = []
   readonly madeDurable: Prepared[] = []
   readonly heldDone: { seq: JournalPosition; entity: Prepared['entity']['name'] }[] = []
@@ -42,12 +46,12 @@ export class Turn {
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
 
-  constructor(engine: Engine, through: JournalPosition, due: readonly string[]) {
+  constructor(engine: Engine, through: JournalPosition, due: Due) {
     this.engine = engine
     this.batch = new Batch(engine.model, engine.store, engine.caches)
     this.nowMs = engine.clock.nowMs()
     this.through = through
-    this.due = due.length === 0 ? NOTHING_DUE : new Set(due)
+    this.due = due
   }
 
   done(prepared: Prepared): void {
@@ -102,9 +106,21 @@ export class Turn {
     )
   }
 
-  /** Whether the pause of a lane has run out: durations are monotonic, so a wall clock that was set back does not make it wait again. */
-  isDue(key: CanonicalKey, app: AppId): boolean {
-    return this.due.size > 0 && this.due.has(laneReason(key, app))
+  answered(flight: string, atMs: number): void {
+    this.#answeredAt.set(flight, atMs)
+  }
+
+  /** The time at which it is decided on a lane: what an answer leads to is counted from when that came, whatever was done to the wall clock since. */
+  nowOf(key: CanonicalKey, app: AppId): number {
+    return this.#answeredAt.size === 0 ? this.nowMs : (this.#answeredAt.get(laneKey(key, app)) ?? this.nowMs)
+  }
+
+  /** Whether the pause of a lane is still running. Durations are monotonic: the wall clock is only asked for one that is not under way yet. */
+  isPausing(key: CanonicalKey, app: AppId, notBeforeMs: number): boolean {
+    if (notBeforeMs === 0) return false
+    const name = laneReason(key, app)
+    if (this.due.size > 0 && this.due.get(name) === notBeforeMs) return false
+    return this.engine.due.awaits(name, notBeforeMs) || isPausing(notBeforeMs, this.nowOf(key, app))
   }
 
   /** A native id has become known: what was told and refers to it can be folded. */

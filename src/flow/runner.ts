@@ -219,7 +219,7 @@ export class Runner {
   /** All that a turn reads. It takes nothing, so that a read which fails leaves everything as it was. */
   async #load(): Promise<Loaded> {
     const { runs, clock } = this.#options
-    for (const name of this.#due.take(clock.monotonicMs())) this.#ready.push(this.#readyOf(name))
+    for (const name of this.#due.take(clock.monotonicMs()).keys()) this.#ready.push(this.#readyOf(name))
     const asked = new Set([...this.#orders, ...this.#ready.slice(0, ROWS_MAX)].map(({ id }) => id))
     const rows = asked.size === 0 ? [] : await runs.runs([...asked])
     const messages = new Map<RunId, Message>()

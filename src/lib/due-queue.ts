@@ -39,16 +39,16 @@ export class DueQueue {
     return this.#heap[0]?.dueMs
   }
 
-  /** Takes out what is due at `nowMs`, earliest first. */
-  take(nowMs: number): string[] {
-    const names: string[] = []
+  /** Takes out what is due at `nowMs`, earliest first, with what each waited for, where that was said. */
+  take(nowMs: number): Map<string, number | undefined> {
+    const names = new Map<string, number | undefined>()
     for (;;) {
       this.#dropStale()
       const first = this.#heap[0]
       if (first === undefined || first.dueMs > nowMs) return names
       this.#pop()
+      names.set(first.name, this.#awaited.get(first.name))
       this.delete(first.name)
-      names.push(first.name)
     }
   }
 
