@@ -168,7 +168,10 @@ function conflict(lane: Lane, intent: Intent, binding: BindingModel, context: Se
     )
   }
   const text = `${lane.app} holds a newer version than ${intent.baseToken ?? 'the one we know'}: read it, fold it, decide again`
-  if (isTriedBefore(intent)) return { lane: stillUnread(lane, intent, 0, context), verdict: 'refused', text }
+  if (isTriedBefore(intent)) {
+    // The version has moved on: the read is not to show the old one, and if it does all the same, the write is decided anew.
+    return { lane: stillUnread(lane, { ...intent, baseToken: null }, 0, context), verdict: 'refused', text }
+  }
   const reading = { why: 'conflict' as const, afterSeq: context.seq, notBeforeMs: 0, tries: 0 }
   return { lane: { ...lane, intent: endIntent(intent, 'answered'), reading }, verdict: 'refused', text }
 }
@@ -176,10 +179,10 @@ function conflict(lane: Lane, intent: Intent, binding: BindingModel, context: Se
 /** The answer is to a later try: what became of the earlier ones it does not say. */
 const isTriedBefore = (intent: Intent): boolean => intent.state === 'unknown' || intent.tries > 0
 
-/** The write is over, and what it has done is in what the application holds: read, and folded as perhaps ours. */
+/** What the write has done is in what the application holds: read, and folded as perhaps ours. */
 const stillUnread = (lane: Lane, intent: Intent, notBeforeMs: number, context: SettleContext): Lane => ({
   ...lane,
-  intent: { ...moveIntent(intent, 'not yet'), baseToken: null },
+  intent: moveIntent(intent, 'not yet'),
   reading: { why: 'unknown', afterSeq: context.seq, notBeforeMs, tries: 0 },
 })
 
@@ -208,10 +211,11 @@ function gone(
     }
   }
   if (isTriedBefore(intent) && binding.capabilities.read !== 'R0') {
-    // If it is there after all, what it holds may be what an earlier try has written.
-    const notBeforeMs = binding.capabilities.condition === 'C2' ? 0 : (intent.doubtUntilMs ?? 0)
+    // If it is there after all, what it holds may be what an earlier try has written, or is about to: then it is tried again, with pauses.
+    const pausedMs = context.nowMs + retryDelayMs(intent.tries, context.jitter, undefined)
+    const fencedMs = binding.capabilities.condition === 'C2' ? 0 : (intent.doubtUntilMs ?? 0)
     return {
-      lane: stillUnread(lane, intent, notBeforeMs, context),
+      lane: stillUnread(lane, { ...intent, tries: intent.tries + 1 }, Math.max(pausedMs, fencedMs), context),
       verdict: 'gone',
       text: `${lane.app} says that the record does not exist; an earlier try of ${intent.op} may have been applied: both are found out by a read`,
     }

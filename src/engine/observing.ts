@@ -164,9 +164,10 @@ export class Observing {
       )
     }
     const lane = work.lane(binding)
-    if (prepared.begunAfter !== null && prepared.seq <= lane.readSeq && lane.unfolded.length === 0)
-      return this.#turn.done(prepared)
-    if (lane.intent === null && prepared.kind === 'hint') return this.#hint(work, prepared, lane)
+    const isOld = prepared.begunAfter !== null && prepared.seq <= lane.readSeq && lane.unfolded.length === 0
+    if (isOld && isLogFed(binding.capabilities)) return this.#turn.done(prepared)
+    // Met again after a restart; or it waited, and the answer that has come since is the repeated one to an old write: which of the two is newer, another look tells.
+    if (lane.intent === null && (isOld || prepared.kind === 'hint')) return this.#hint(work, prepared, lane)
     if (isBusy(lane, binding)) {
       this.#turn.engine.waiting.wait(prepared, [laneReason(key, binding.app)])
       return
