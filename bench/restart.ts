@@ -191,10 +191,13 @@ const laneOf = (app: AppId, n: number, sent: Lane['sent']): Lane => ({
   retry: null,
   waitsFor: null,
   detached: false,
+  madeAtMs: null,
+  withdrawn: false,
   own: [],
   nextOp: 1,
   readSeq: asJournalPosition(0),
   knownAtMs: AT_MS,
+  swings: null,
 })
 
 const linkOf = (app: AppId, n: number): Link => ({

@@ -145,8 +145,8 @@ export class Undo {
     const taken: Input[] = []
     const left: NativeId[] = []
     for (const record of records) {
-      const { nativeId = null, madeAtMs, withdrawn, exists } = record.lanes[binding.app] ?? {}
-      const isOfRun = madeAtMs !== undefined && madeAtMs >= fromMs && madeAtMs <= toMs
+      const { nativeId = null, madeAtMs = null, withdrawn, exists } = record.lanes[binding.app] ?? {}
+      const isOfRun = madeAtMs !== null && madeAtMs >= fromMs && madeAtMs <= toMs
       if (nativeId === null || !isOfRun || withdrawn === true) continue
       const isAsMade = exists === true && !record.deleted && !isTheirs(record, binding.app)
       if (!isAsMade || binding.deletes !== 'propagate') left.push(nativeId)

@@ -186,8 +186,7 @@ export const isTheirs = (record: RecordState, app: AppId): boolean =>
   Object.values(record.head).some(({ origin }) => origin.app === app)
 
 function kindOf(record: RecordState, lane: Lane, binding: BindingModel): Intent['kind'] | null {
-  if (lane.withdrawn === true && !record.deleted && !isTheirs(record, lane.app))
-    return lane.exists === true ? 'delete' : null
+  if (lane.withdrawn && !record.deleted && !isTheirs(record, lane.app)) return lane.exists === true ? 'delete' : null
   if (record.deleted) return lane.exists === true && binding.deletes === 'propagate' ? 'delete' : null
   if (lane.exists === true) return 'update'
   return lane.nativeId === null && binding.createHere ? 'create' : null

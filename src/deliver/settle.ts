@@ -141,7 +141,7 @@ export function holding(
     own: [own, ...lane.own].slice(0, OWN_WRITES_MAX),
     readSeq: context.seq,
     knownAtMs: context.nowMs,
-    ...(intent.kind === 'create' ? { madeAtMs: context.nowMs } : {}),
+    madeAtMs: intent.kind === 'create' ? context.nowMs : lane.madeAtMs,
   }
   return advanceBasis(record, held, heldAt(intent.headSeq))
 }

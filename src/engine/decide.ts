@@ -390,9 +390,8 @@ function takeSettled(
 export function finishDeletion(work: RecordWork, lane: Lane, token: Token | undefined, at: At): void {
   if (lane.nativeId !== null && lane.exists !== false) work.tombstone(lane, lane.nativeId, token ?? lane.token, at)
   const gone: Lane = { ...lane, exists: false, image: {}, sent: {}, intent: null, reading: null, readSeq: at.seq }
-  if (lane.withdrawn === true) {
-    const { withdrawn: _, madeAtMs: __, ...rest } = gone
-    work.setLane({ ...rest, detached: true })
+  if (lane.withdrawn) {
+    work.setLane({ ...gone, withdrawn: false, madeAtMs: null, detached: true })
     return
   }
   // A person took the deletion back while ours was under way: it is created again.

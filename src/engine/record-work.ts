@@ -126,10 +126,13 @@ export function emptyLane(binding: BindingModel): Lane {
     retry: null,
     waitsFor: null,
     detached: false,
+    madeAtMs: null,
+    withdrawn: false,
     own: [],
     nextOp: 0,
     readSeq: NO_SEQ,
     knownAtMs: 0,
+    swings: null,
   }
 }
 

@@ -9,7 +9,7 @@ import type { At, RecordWork } from './record-work.ts'
  */
 export function withdraw(work: RecordWork, binding: BindingModel, nativeId: NativeId, at: At): void {
   const lane = work.lane(binding)
-  if (lane.nativeId !== nativeId || lane.exists !== true || lane.withdrawn === true) return
+  if (lane.nativeId !== nativeId || lane.exists !== true || lane.withdrawn) return
   if (work.state.deleted || isTheirs(work.state, lane.app)) {
     work.say(at, lane.app, 'unchanged', `${lane.app}:${nativeId} is not taken back: it was changed or deleted since`)
     return

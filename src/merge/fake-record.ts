@@ -164,10 +164,13 @@ export function laneOf(more: Partial<Lane> = {}): Lane {
     retry: null,
     waitsFor: null,
     detached: false,
+    madeAtMs: null,
+    withdrawn: false,
     own: [],
     nextOp: 1,
     readSeq: asJournalPosition(0),
     knownAtMs: 0,
+    swings: null,
     ...more,
   }
 }

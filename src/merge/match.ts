@@ -38,11 +38,14 @@ export function matchKeyOfRecord(entity: EntityModel, record: RecordState): stri
   return keyText(parts)
 }
 
+/** Most keys are ASCII, which NFKC leaves as it is; asking is much cheaper than normalising. */
+const plain = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : text.normalize('NFKC'))
+
 function keyText(parts: readonly Value[]): string | null {
   const texts: string[] = []
   for (const part of parts) {
     if (part === null || part === '') return null
-    texts.push(typeof part === 'string' ? part.normalize('NFKC').trim().toLowerCase() : String(part))
+    texts.push(typeof part === 'string' ? plain(part).trim().toLowerCase() : String(part))
   }
   return texts.some((text) => text === '') ? null : JSON.stringify(texts)
 }

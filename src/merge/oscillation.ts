@@ -45,6 +45,5 @@ const textOf = (value: Value | undefined): string =>
 export function withoutSwings(lane: Lane, path: Path): Lane {
   if (lane.swings?.[path] === undefined) return lane
   const { [path]: _, ...rest } = lane.swings
-  const { swings: __, ...without } = lane
-  return Object.keys(rest).length === 0 ? without : { ...without, swings: rest }
+  return { ...lane, swings: Object.keys(rest).length === 0 ? null : rest }
 }

@@ -93,7 +93,7 @@ export interface Park {
   readonly headSeq: JournalPosition
 }
 
-/** One record in one application. */
+/** One record in one application. All lanes have all members, in one order: they are copied with every step of a decision, and copies of one shape are cheap. HOT PATH. */
 export interface Lane {
   readonly app: AppId
   readonly object: ObjectId
@@ -136,10 +136,10 @@ export interface Lane {
   readonly waitsFor: { readonly entity: EntityName; readonly key: CanonicalKey; readonly sinceMs: number } | null
   /** The app deleted it while others keep it (policy), so it is no longer followed there. */
   readonly detached: boolean
-  /** A create of ours made the record there, at this time (ms since 1970); absent where the application had it itself. */
-  readonly madeAtMs?: number
+  /** A create of ours made the record there, at this time (ms since 1970); null where the application had it itself. */
+  readonly madeAtMs: number | null
   /** A person took back what we had made there: it is deleted, unless its own users have changed it, and not created again. */
-  readonly withdrawn?: true
+  readonly withdrawn: boolean
   /** Own writes, newest first, at most `OWN_WRITES_MAX`. */
   readonly own: readonly OwnWrite[]
   /** Number of the next op of this lane. */
@@ -149,7 +149,7 @@ export interface Lane {
   /** When the app's state was last known for certain (a read, a token, a reply): the start of a blind write's exposure window. */
   readonly knownAtMs: number
   /** Values that the app put in place of ours at machine speed, newest first: what the oscillation brake looks at. */
-  readonly swings?: Readonly<Record<Path, readonly Swing[]>>
+  readonly swings: Readonly<Record<Path, readonly Swing[]>> | null
 }
 
 /** One value that an application put in the place of ours, and ours. */

@@ -67,9 +67,9 @@ export function encodeLane(lane: Lane, head: Fields, headSeq: number): LaneBody 
   if (lane.own.length > 0) encodeOwn(lane.own, body)
   if (lane.nextOp !== 1) body.x = lane.nextOp
   if (lane.readSeq !== 0) body.s = lane.readSeq
-  if (lane.madeAtMs !== undefined) body.m = lane.madeAtMs
-  if (lane.withdrawn === true) body.l = 1
-  if (lane.swings !== undefined) body.v = lane.swings
+  if (lane.madeAtMs !== null) body.m = lane.madeAtMs
+  if (lane.withdrawn) body.l = 1
+  if (lane.swings !== null) body.v = lane.swings
   return body
 }
 
@@ -93,13 +93,13 @@ export function decodeLane(app: AppId, body: LaneBody, head: Fields, headSeq: nu
     retry: body.b ?? null,
     waitsFor: body.f ?? null,
     detached: body.z === 1,
+    madeAtMs: body.m ?? null,
+    withdrawn: body.l === 1,
     own: body.q === undefined ? [] : body.q.map((own) => decodeOwn(own, body.u ?? '')),
     nextOp: body.x ?? 1,
     readSeq: asJournalPosition(body.s ?? 0),
     knownAtMs: body.c,
-    ...(body.m === undefined ? {} : { madeAtMs: body.m }),
-    ...(body.l === undefined ? {} : { withdrawn: true as const }),
-    ...(body.v === undefined ? {} : { swings: body.v }),
+    swings: body.v ?? null,
   }
 }
 

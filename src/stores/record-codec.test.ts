@@ -78,10 +78,13 @@ const lane = fc.record({
   retry: fc.option(fc.record({ tries: fc.nat(), notBeforeMs: safe, code: text, message: text })),
   waitsFor: fc.option(fc.record({ entity: text, key: text, sinceMs: safe })),
   detached: fc.boolean(),
+  madeAtMs: fc.option(safe),
+  withdrawn: fc.boolean(),
   own: fc.array(own, { maxLength: 4 }),
   nextOp: fc.nat(3),
   readSeq: fc.nat(3),
   knownAtMs: safe,
+  swings: fc.option(fc.dictionary(path, fc.array(fc.record({ value: text, atMs: safe }), { maxLength: 2 }))),
 })
 
 /** States as the engine makes them: origins shared between cells, a lane's `sent` near the head. */

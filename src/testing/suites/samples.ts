@@ -52,10 +52,13 @@ export const sampleLane = (app: AppId, over: Partial<Lane> = {}): Lane => ({
   retry: null,
   waitsFor: null,
   detached: false,
+  madeAtMs: null,
+  withdrawn: false,
   own: [],
   nextOp: 1,
   readSeq: asJournalPosition(0),
   knownAtMs: AT_MS,
+  swings: null,
   ...over,
 })
 

@@ -51,12 +51,14 @@ function checkNoops(oracle: Oracle): string | null {
 const ROUNDS_MAX = 3
 
 function checkRounds(oracle: Oracle): string | null {
-  const counts = new Map<string, number>()
+  const countsByRecord = new Map<number, Map<string, number>>()
   for (const version of oracle.history.versions) {
     if (version.user !== null) {
-      for (const key of counts.keys()) if (key.startsWith(`${version.record} `)) counts.delete(key)
+      countsByRecord.delete(version.record)
       continue
     }
+    const counts = countsByRecord.get(version.record) ?? new Map<string, number>()
+    countsByRecord.set(version.record, counts)
     const round = roundOf(version, counts)
     if (round !== null) return round
   }
@@ -66,7 +68,7 @@ function checkRounds(oracle: Oracle): string | null {
 function roundOf(version: AppVersion, counts: Map<string, number>): string | null {
   for (const path of version.changed) {
     if (path.startsWith(UNJUDGED)) continue
-    const key = `${version.record} ${version.app} ${version.nativeId} ${path} ${JSON.stringify(version.cells[path])}`
+    const key = `${version.app} ${version.nativeId} ${path} ${JSON.stringify(version.cells[path])}`
     const count = (counts.get(key) ?? 0) + 1
     counts.set(key, count)
     if (count > ROUNDS_MAX)
