@@ -12,9 +12,9 @@ const PUBLIC: Readonly<Record<string, string>> = {
   './connectors/mariadb': 'createMariadbConnector mariadb mariadbCapabilities polling',
   './connectors/sqlite': 'SQLITE_CAPABILITIES createSqliteConnector sqlite',
   './connectors/amqp': 'createAmqpConnector createAmqpListener csv form header json multipart rabbitmq soap text xml',
-  './connectors/amqp1': 'amqp1 createAmqp1Listener csv form header json multipart soap text xml',
-  './connectors/mqtt': 'createMqttListener csv form header json mqtt multipart soap text xml',
-  './connectors/nats': 'createNatsListener csv form header json multipart nats soap text xml',
+  './connectors/amqp1': 'amqp1 createAmqp1Connector createAmqp1Listener csv form header json multipart soap text xml',
+  './connectors/mqtt': 'createMqttConnector createMqttListener csv form header json mqtt multipart soap text xml',
+  './connectors/nats': 'createNatsConnector createNatsListener csv form header json multipart nats soap text xml',
   './stores/sqlite':
     'SqliteJournal SqliteMessageLog SqliteRunStore SqliteStore markRestored migrateSqlite openSqliteReader',
   './stores/postgres':

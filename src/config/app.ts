@@ -1,6 +1,9 @@
 import type { AmqpAppOptions } from '../connectors/amqp/options.ts'
+import type { Amqp1AppOptions } from '../connectors/amqp1/options.ts'
 import type { HttpAppOptions } from '../connectors/http/options.ts'
 import type { MariadbAppOptions } from '../connectors/mariadb/options.ts'
+import type { MqttAppOptions } from '../connectors/mqtt/options.ts'
+import type { NatsAppOptions } from '../connectors/nats/options.ts'
 import type { PostgresAppOptions } from '../connectors/postgres/options.ts'
 import type { SqliteAppOptions } from '../connectors/sqlite/options.ts'
 import type { Capabilities } from '../model/capabilities.ts'
@@ -14,6 +17,9 @@ export type AppDefinition =
   | { readonly kind: 'mariadb'; readonly options: MariadbAppOptions }
   | { readonly kind: 'sqlite'; readonly options: SqliteAppOptions }
   | { readonly kind: 'amqp'; readonly options: AmqpAppOptions }
+  | { readonly kind: 'amqp1'; readonly options: Amqp1AppOptions }
+  | { readonly kind: 'nats'; readonly options: NatsAppOptions }
+  | { readonly kind: 'mqtt'; readonly options: MqttAppOptions }
 
 /** Bounds of the hub. Each has a default that suits one process on a small machine. */
 export interface HubLimits {

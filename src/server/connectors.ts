@@ -1,7 +1,10 @@
 import type { AppDefinition } from '../config/app.ts'
 import { createAmqpConnector } from '../connectors/amqp/index.ts'
+import { createAmqp1Connector } from '../connectors/amqp1/index.ts'
 import { createHttpConnector } from '../connectors/http/index.ts'
 import { createMariadbConnector } from '../connectors/mariadb/index.ts'
+import { createMqttConnector } from '../connectors/mqtt/index.ts'
+import { createNatsConnector } from '../connectors/nats/index.ts'
 import { createPostgresConnector } from '../connectors/postgres/index.ts'
 import { createSqliteConnector } from '../connectors/sqlite/index.ts'
 import type { AppId } from '../model/ids.ts'
@@ -35,5 +38,11 @@ function connectorOf(definition: AppDefinition, deps: ConnectorDeps): Connector 
       return createSqliteConnector(definition.options, deps)
     case 'amqp':
       return createAmqpConnector(definition.options, deps)
+    case 'amqp1':
+      return createAmqp1Connector(definition.options, deps)
+    case 'nats':
+      return createNatsConnector(definition.options, deps)
+    case 'mqtt':
+      return createMqttConnector(definition.options, deps)
   }
 }

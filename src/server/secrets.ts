@@ -38,6 +38,12 @@ function resolved(definition: AppDefinition, plain: Resolve, secret: Resolve): A
       return { kind: 'sqlite', options: { ...definition.options, file: plain(definition.options.file) } }
     case 'amqp':
       return { kind: 'amqp', options: { ...definition.options, url: secret(definition.options.url) } }
+    case 'amqp1':
+      return { kind: 'amqp1', options: { ...definition.options, url: secret(definition.options.url) } }
+    case 'nats':
+      return { kind: 'nats', options: { ...definition.options, url: secret(definition.options.url) } }
+    case 'mqtt':
+      return { kind: 'mqtt', options: { ...definition.options, url: secret(definition.options.url) } }
   }
 }
 

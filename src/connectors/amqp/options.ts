@@ -1,5 +1,5 @@
 import type { AppId } from '../../model/ids.ts'
-import type { BrokerDoor, BrokerFeed, BrokerObject, BrokerTopic } from '../broker/options.ts'
+import type { BrokerDoor, BrokerFeed, BrokerTopic, MessagesObject } from '../broker/options.ts'
 
 /** Text, or the environment variable that holds it; text alone once the config is resolved. */
 export type ConfigText = string | { readonly env: string; readonly fallback?: string }
@@ -25,11 +25,7 @@ export interface AmqpListenOptions extends BrokerDoor, AmqpQueue {
   readonly url: ConfigText
 }
 
-/** One kind of records that an application tells of by a queue, is told of by an exchange, or both. */
-export interface AmqpObject extends BrokerObject {
-  readonly consume: (AmqpQueue & BrokerFeed) | null
-  readonly publish: (BrokerTopic & AmqpExchange) | null
-}
+export type AmqpObject = MessagesObject<AmqpQueue & BrokerFeed, BrokerTopic & AmqpExchange>
 
 export interface AmqpExchange {
   readonly exchange: string

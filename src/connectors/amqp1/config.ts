@@ -1,6 +1,9 @@
+import type { AppConnector, AppHandle } from '../../config/app.ts'
 import type { ListenDefinition } from '../../config/flow.ts'
 import { checkKeys, refuse } from '../../config/refuse.ts'
 import { type BrokerDoorOptions, checkUrl, DOOR_KEYS, readDoor } from '../broker/config.ts'
+import { bindMessages } from '../broker/config-messages.ts'
+import { type Amqp1MessagesBinder, describeMessages } from './config-messages.ts'
 import type { ConfigText } from './options.ts'
 
 /** A broker that speaks AMQP 1.0, as it is described in a config. */
@@ -9,7 +12,8 @@ export interface Amqp1Options {
   readonly url: ConfigText
 }
 
-export interface Amqp1 {
+/** As an application it stands in `apps`; for doors of flows it need not. */
+export interface Amqp1 extends AppHandle, Amqp1MessagesBinder {
   /** A door for messages to a flow. The address is in the broker's own words: `orders`, of RabbitMQ 3 `/amq/queue/orders`. */
   queue(address: string, options?: BrokerDoorOptions): ListenDefinition
 }
@@ -19,7 +23,14 @@ export function amqp1(options: Amqp1Options): Amqp1 {
   checkKeys('amqp1()', options, ['url'])
   const { url } = options
   checkUrl('amqp1().url', url)
+  const connector: AppConnector = {
+    kind: 'amqp1',
+    describe: (app, bindings, limits) => describeMessages(app, url, bindings, limits),
+  }
+  const messages = (object: string, ...rest: unknown[]): unknown => bindMessages(connector, object, rest)
   return {
+    connector,
+    messages: messages as Amqp1['messages'],
     queue: (address, given = {}) => {
       const where = `queue(${JSON.stringify(address)})`
       checkKeys(where, given, DOOR_KEYS)

@@ -4,19 +4,19 @@ import type { BrokerDriver, BrokerMessage, BrokerSession, OutgoingMessage } from
 import { type Amqp1Link, connectAmqp1, hear, openSession } from './connection.ts'
 import type { RheaDelivery, RheaLibrary, RheaMessage, RheaReceiver } from './driver.ts'
 import { amqp1Error } from './errors.ts'
-import { bodyOf, idText, isBytes, isUuid, textsOf } from './message.ts'
-import { Amqp1Replies } from './replies.ts'
+import { bodyOf, idText, isBytes, isUuid, jmsBody, textsOf } from './message.ts'
+import { Amqp1Senders } from './senders.ts'
 
 /** A broker that does not answer must not keep the hub from trying anew. */
 const OPEN_MS = 30_000
 const DETACH_MS = 1_000
-/** What JMS clients call a text message. */
-const [JMS_TYPE, JMS_BYTES, JMS_TEXT] = ['x-opt-jms-msg-type', 3, 5]
 
 export interface Amqp1Queue {
   readonly url: string
   readonly address: string
   readonly inFlightMax: number
+  /** Where what is no record is sent. */
+  readonly parked?: string | null
 }
 
 /** Consumes one address of a broker that speaks AMQP 1.0. */
@@ -64,13 +64,30 @@ async function consume(
   // A broker that refuses opens a link without a source first, and closes it then.
   if (receiver.source?.address === undefined) throw await link.ended
   taking.begin()
-  const replies = new Amqp1Replies(where, link, clock)
+  const senders = new Amqp1Senders(where, link, clock)
   return {
     ended: link.ended,
-    reply: (message, request) =>
-      replies.send(message.address, replyOf(link.library, message, taking.original(request))),
-    async park() {
-      throw new SyncError('internal.bug', 'nothing is parked at a broker of AMQP 1.0: it is kept in the hub')
+    async reply(message, request) {
+      const sent = senders.send(message.address, replyOf(link.library, message, taking.original(request)))
+      await sent.catch((error: unknown) => {
+        const reason = SyncError.from(error)
+        // Who gave an address that is not there will not get an answer, however often it is tried.
+        throw reason.code === 'broker.refused' ? new SyncError('broker.unroutable', reason.message) : reason
+      })
+    },
+    async park(message, { code, message: reason }) {
+      const original = taking.original(message)
+      if (original === undefined || typeof options.parked !== 'string')
+        throw new SyncError('internal.bug', `${where}: nothing is parked at a broker that has no place for it`)
+      const { application_properties: properties, body, content_type, correlation_id, message_id } = original
+      const marked = { ...properties, 'latchwork-code': code, 'latchwork-reason': reason }
+      const given = { body, content_type, correlation_id, message_id }
+      const known = Object.entries(given).filter(([, value]) => value !== undefined)
+      await senders.send(options.parked, {
+        durable: true,
+        ...Object.fromEntries(known),
+        application_properties: marked,
+      })
     },
     async pause() {
       taking.pause()
@@ -220,7 +237,7 @@ const namesOf = (given: unknown): readonly string[] => (Array.isArray(given) ? g
 
 /** In kind: who asked with bytes is answered with bytes, under an id of the same type. */
 function replyOf(
-  { types, message: sections }: RheaLibrary,
+  library: RheaLibrary,
   { address, body, contentType, headers, correlationId }: OutgoingMessage,
   request: RheaMessage | undefined,
 ): Readonly<Record<string, unknown>> {
@@ -229,12 +246,11 @@ function replyOf(
   return {
     durable: true,
     to: address,
-    message_annotations: { [JMS_TYPE]: types.wrap_byte(inBytes ? JMS_BYTES : JMS_TEXT) },
     content_type: contentType,
     ...(id === undefined
       ? {}
-      : { correlation_id: id instanceof Uint8Array && !isUuid(id) ? types.wrap_binary(id) : id }),
+      : { correlation_id: id instanceof Uint8Array && !isUuid(id) ? library.types.wrap_binary(id) : id }),
     ...(Object.keys(headers).length === 0 ? {} : { application_properties: headers }),
-    body: inBytes ? sections.data_section(Buffer.from(body)) : body,
+    ...jmsBody(library, body, inBytes),
   }
 }

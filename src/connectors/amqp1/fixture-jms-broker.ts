@@ -24,6 +24,7 @@ export class JmsBroker implements AsyncDisposable {
   readonly url: string
   /** What became of deliveries, in order. */
   readonly outcomes: string[] = []
+  readonly #copies = new Map<string, readonly string[]>()
   #temporary = 0
 
   private constructor(server: Server, port: number) {
@@ -64,6 +65,15 @@ export class JmsBroker implements AsyncDisposable {
     this.#queues.set(queue, [])
   }
 
+  /** What comes to a queue goes to these instead. */
+  copy(queue: string, to: readonly string[]): void {
+    this.#copies.set(queue, to)
+  }
+
+  take(queue: string): Message | null {
+    return this.#queues.get(queue)?.shift()?.message ?? null
+  }
+
   put(queue: string, message: Message): void {
     this.#put(queue, message)
   }
@@ -102,7 +112,7 @@ export class JmsBroker implements AsyncDisposable {
     const { correlation_id: id } = message as { correlation_id?: unknown }
     if (id instanceof Uint8Array && id.length !== 16)
       message.correlation_id = rhea.types.wrap_binary(id) as unknown as string
-    this.#queues.get(queue)?.push({ message, failures: 0 })
+    for (const to of this.#copies.get(queue) ?? [queue]) this.#queues.get(to)?.push({ message, failures: 0 })
     this.#pump()
   }
 

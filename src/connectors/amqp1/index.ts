@@ -1,5 +1,7 @@
 export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
 export { type BrokerDoorOptions, header } from '../broker/config.ts'
 export { type Amqp1, type Amqp1Options, amqp1 } from './config.ts'
+export type { Amqp1ConsumeOptions, Amqp1MessagesOptions, Amqp1PublishOptions } from './config-messages.ts'
+export { createAmqp1Connector } from './connector.ts'
 export { createAmqp1Listener } from './listener.ts'
-export type { Amqp1ListenOptions } from './options.ts'
+export type { Amqp1AppOptions, Amqp1Feed, Amqp1ListenOptions, Amqp1Object, Amqp1Topic } from './options.ts'

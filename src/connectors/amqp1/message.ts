@@ -1,6 +1,6 @@
 import { writeJson } from '../../formats/index.ts'
 import type { NativeData } from '../../model/value.ts'
-import type { RheaMessage } from './driver.ts'
+import type { RheaLibrary, RheaMessage } from './driver.ts'
 
 /** Messages of AMQP 1.0 as bytes and text, as JMS clients write them: text is a value, bytes are data, maps and streams are values that become JSON. Pure. */
 
@@ -77,3 +77,16 @@ export function idText(id: unknown): string | undefined {
 
 /** Whether the driver writes an id of bytes as a UUID, as which it came. */
 export const isUuid = (id: unknown): boolean => id instanceof Uint8Array && id.length === UUID_BYTES
+
+/** What JMS clients call a message of bytes, and one of text. */
+const [JMS_TYPE, JMS_BYTES, JMS_TEXT] = ['x-opt-jms-msg-type', 3, 5]
+
+/** A body as JMS clients read it. */
+export const jmsBody = (
+  { types, message }: RheaLibrary,
+  body: string,
+  inBytes: boolean,
+): Readonly<Record<string, unknown>> => ({
+  message_annotations: { [JMS_TYPE]: types.wrap_byte(inBytes ? JMS_BYTES : JMS_TEXT) },
+  body: inBytes ? message.data_section(Buffer.from(body)) : body,
+})

@@ -28,7 +28,7 @@ export interface WrittenEvent {
 }
 
 const STRUCTURED = 'application/cloudevents+json'
-/** The prefixes of attributes in headers: of AMQP (both spellings), NATS and HTTP, Kafka. MQTT has none, and is not guessed at. */
+/** The prefixes of attributes in headers: of AMQP (both spellings), NATS and HTTP, Kafka. MQTT has none: what comes by it is read so. */
 const PREFIXES = ['cloudevents:', 'cloudevents_', 'ce-', 'ce_']
 
 export function writeEvent(event: ChangeEvent, form: EventForm, prefix: string): WrittenEvent {
@@ -62,9 +62,14 @@ export interface ReadEvent {
 }
 
 /** The event that a message is; null when it is none. `decode` reads the data of one whose attributes are headers. Throws SyncError `intake.*`. */
-export function readEvent(bytes: Uint8Array, headers: MessageHeaders, decode: () => NativeData): ReadEvent | null {
+export function readEvent(
+  bytes: Uint8Array,
+  headers: MessageHeaders,
+  decode: () => NativeData,
+  ownPrefix: string,
+): ReadEvent | null {
   if (parseMediaType(headers['content-type'] ?? '')?.name === STRUCTURED) return readStructured(parseJson(bytes))
-  const prefix = PREFIXES.find((one) => headers[`${one}specversion`] !== undefined)
+  const prefix = [...PREFIXES, ownPrefix].find((one) => headers[`${one.toLowerCase()}specversion`] !== undefined)
   if (prefix === undefined) return null
   checkVersion(headers[`${prefix}specversion`])
   const [source, id, type, sequence] = ['source', 'id', 'type', 'sequence'].map((name) => headers[prefix + name])

@@ -47,3 +47,9 @@ export interface BrokerObject {
   readonly version: string | null
   readonly updatedAt: string | null
 }
+
+/** One kind of records that an application tells of by a subscription, or is told of. */
+export interface MessagesObject<C extends BrokerFeed, P extends BrokerTopic> extends BrokerObject {
+  readonly consume: C | null
+  readonly publish: P | null
+}

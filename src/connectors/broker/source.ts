@@ -17,6 +17,8 @@ export interface SourceFeed {
   readonly object: BrokerObject
   readonly feed: BrokerFeed
   readonly driver: BrokerDriver
+  /** What the names of attributes of CloudEvents begin with among the headers. */
+  readonly eventPrefix: string
 }
 
 /** What an application tells by messages. Each subscription is a feed: what was read is acknowledged once its position is durable. */
@@ -173,6 +175,7 @@ class Intake {
         const { session } = this.#kept
         if (session === null) throw new SyncError('broker.unreachable', `${this.#where}: the connection has ended.`)
         await session.park(message, reason)
+        message.ack()
       }
       const how = poison === 'reject' ? 'rejected' : 'set aside at the broker'
       this.#deps.log.log('warn', `${this.#where}: a message is ${how}: ${reason.message}`, {
@@ -184,10 +187,10 @@ class Intake {
   }
 
   #read(message: BrokerMessage): Change {
-    const { object, feed } = this.#options
+    const { object, feed, eventPrefix } = this.#options
     const headers = headersOf(message)
     const decode = (): NativeData => this.#reader.decode(message.body, headers)
-    const event = readEvent(message.body, headers, decode)
+    const event = readEvent(message.body, headers, decode, eventPrefix)
     const body = event === null ? decode() : event.data
     const record = recordAt(body, feed.record)
     const at = (name: string | null): NativeData | undefined => (name === null ? undefined : valueAt(record, name))

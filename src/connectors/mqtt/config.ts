@@ -1,6 +1,10 @@
+import type { AppConnector, AppHandle } from '../../config/app.ts'
 import type { ListenDefinition } from '../../config/flow.ts'
 import { checkKeys, refuse } from '../../config/refuse.ts'
 import { type BrokerDoorOptions, checkUrl, DOOR_KEYS, readDoor } from '../broker/config.ts'
+import { bindMessages } from '../broker/config-messages.ts'
+import { describeMessages, type MqttMessagesBinder } from './config-messages.ts'
+import { readSubscription, SUBSCRIPTION_KEYS, type SubscriptionOptions } from './config-topic.ts'
 import type { ConfigText } from './options.ts'
 
 /** A broker that speaks MQTT 5, as it is described in a config. */
@@ -13,14 +17,13 @@ export interface MqttOptions {
   readonly sessionExpiryS?: number
 }
 
-export interface TopicOptions extends BrokerDoorOptions {
+export interface TopicOptions extends BrokerDoorOptions, SubscriptionOptions {
   /** 1 unless given. With 0 nothing is acknowledged: what comes while nobody listens, or is not durable when the hub dies, is lost. */
   readonly qos?: 0 | 1 | 2
-  /** Subscribers of one group get each message once (a shared subscription). */
-  readonly group?: string
 }
 
-export interface Mqtt {
+/** As an application it stands in `apps`; for doors of flows it need not. */
+export interface Mqtt extends AppHandle, MqttMessagesBinder {
   /** A door on a topic, or on several by `+` and `#`. */
   topic(filter: string, options?: TopicOptions): ListenDefinition
 }
@@ -44,32 +47,21 @@ export function mqtt(options: MqttOptions): Mqtt {
       `${String(sessionExpiryS)} is not a number of seconds`,
       'Give a whole number above 0.',
     )
+  const session = { clientId, sessionExpiryS }
+  const connector: AppConnector = {
+    kind: 'mqtt',
+    describe: (app, bindings, limits) => describeMessages(app, url, session, bindings, limits),
+  }
+  const messages = (object: string, ...rest: unknown[]): unknown => bindMessages(connector, object, rest)
   return {
+    connector,
+    messages: messages as Mqtt['messages'],
     topic: (filter, given = {}) => {
       const where = `topic(${JSON.stringify(filter)})`
-      checkKeys(where, given, ['qos', 'group', ...DOOR_KEYS])
-      const { qos = 1, group } = given
-      if (
-        typeof filter !== 'string' ||
-        !/^(?:[^+#\0]*|(?:(?:\+|[^+#/\0]*)\/)*(?:\+|#|[^+#/\0]*))$/.test(filter) ||
-        filter === ''
-      )
-        refuse(where, 'this is not a filter of topics', "Give one such as 'orders/new', 'orders/+' or 'orders/#'.")
-      if (qos !== 0 && qos !== 1 && qos !== 2) refuse(`${where}.qos`, `${String(qos)} is not a QoS`, 'Give 0, 1 or 2.')
-      if (group !== undefined && (typeof group !== 'string' || !/^[^/+#\0]+$/.test(group)))
-        refuse(`${where}.group`, 'this is not the name of a group', 'Give text without / + and #.')
-      return {
-        kind: 'mqtt',
-        options: {
-          url,
-          clientId: `${clientId}:${filter}`,
-          topic: filter,
-          group: group ?? null,
-          qos,
-          sessionExpiryS,
-          ...readDoor(where, given),
-        },
-      }
+      checkKeys(where, given, [...SUBSCRIPTION_KEYS, ...DOOR_KEYS])
+      const { qos = 1 } = given
+      const subscription = readSubscription(where, filter, { ...given, qos }, session)
+      return { kind: 'mqtt', options: { ...subscription, url, ...readDoor(where, given) } }
     },
   }
 }

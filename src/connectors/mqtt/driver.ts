@@ -17,7 +17,7 @@ export interface MqttClient {
   ): unknown
   publish(
     topic: string,
-    body: string,
+    body: string | Uint8Array,
     options: Readonly<Record<string, unknown>>,
     done: (error: unknown) => void,
   ): unknown

@@ -24,6 +24,7 @@ export class Peer implements AsyncDisposable {
   readonly #client: MqttClient
   readonly #replies: IPublishPacket[] = []
   readonly #sessions: string[] = []
+  readonly #listening: MqttClient[] = []
   readonly inbox = `latchwork-test/${randomUUID()}`
 
   private constructor(client: MqttClient) {
@@ -42,6 +43,29 @@ export class Peer implements AsyncDisposable {
     const name = `latchwork-test-${randomUUID()}`
     this.#sessions.push(`${name}:${name}${filter}`)
     return { topic: name, clientId: name }
+  }
+
+  /** A session for somebody else, which goes with this one's. */
+  async openSession(clientId: string, filter: string): Promise<void> {
+    this.#sessions.push(clientId)
+    const client = await mqtt.connectAsync(MQTT_URL, {
+      protocolVersion: 5,
+      clientId,
+      clean: false,
+      properties: { sessionExpiryInterval: 600 },
+    })
+    await client.subscribeAsync(filter, { qos: 1 })
+    await client.endAsync()
+  }
+
+  /** What comes from now on, oldest first. */
+  async hear(filter: string): Promise<IPublishPacket[]> {
+    const client = await mqtt.connectAsync(MQTT_URL, { protocolVersion: 5 })
+    this.#listening.push(client)
+    const packets: IPublishPacket[] = []
+    client.on('message', (_topic, _body, packet) => void packets.push(packet))
+    await client.subscribeAsync(filter, { qos: 1 })
+    return packets
   }
 
   /** Resolves when the broker has it. */
@@ -64,7 +88,7 @@ export class Peer implements AsyncDisposable {
       const session = await mqtt.connectAsync(MQTT_URL, { protocolVersion: 5, clientId, clean: true })
       await session.endAsync()
     }
-    await this.#client.endAsync()
+    for (const client of [this.#client, ...this.#listening]) await client.endAsync()
   }
 }
 

@@ -4,12 +4,13 @@ import type { BrokerDriver, BrokerMessage, BrokerSession, OutgoingMessage } from
 import { connectNats, headersOf, type NatsLink, natsError, textsOf } from './connection.ts'
 import { type JetStreamManager, type JetStreamMessage, loadJetStream, type NatsMessage } from './driver.ts'
 import type { NatsStream, NatsSubject } from './options.ts'
+import { natsPublisher } from './publisher.ts'
 
 /** The header that names where a reply is wanted, for messages of a stream: their own reply subject is the server's. */
 const REPLY_HEADER = 'reply-to'
 const CORRELATION_HEADER = 'correlation-id'
 
-type Resolved<T> = T & { readonly url: string }
+type Resolved<T> = T & { readonly url: string; readonly parked?: string | null }
 
 /** Consumes a subject, or a stream through a durable consumer. */
 export function natsConsumer(options: Resolved<NatsStream | NatsSubject>, clock: Clock): BrokerDriver {
@@ -32,7 +33,7 @@ export function natsConsumer(options: Resolved<NatsStream | NatsSubject>, clock:
 async function consumeStream(
   where: string,
   link: NatsLink,
-  options: NatsStream,
+  options: Resolved<NatsStream>,
   clock: Clock,
   take: (message: BrokerMessage) => void,
 ): Promise<BrokerSession> {
@@ -79,7 +80,7 @@ async function consumeStream(
   return {
     ended: link.ended,
     reply: (message) => publish(where, link, message),
-    park: noParking,
+    park: (message, reason) => park(where, link, options.parked ?? null, message, reason),
     async pause() {
       messages.stop()
     },
@@ -214,6 +215,26 @@ async function publish(where: string, link: NatsLink, message: OutgoingMessage):
   } catch (error) {
     throw new SyncError('broker.unconfirmed', `${where}: a reply was not confirmed: ${natsError(where, error).message}`)
   }
+}
+
+/** Into another stream, by a subject of it. */
+async function park(
+  where: string,
+  link: NatsLink,
+  subject: string | null,
+  { body, headers, contentType, id }: BrokerMessage,
+  { code, message: reason }: SyncError,
+): Promise<void> {
+  if (subject === null) return noParking()
+  const marked = {
+    ...headers,
+    ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    'latchwork-code': code,
+    // A header is one line.
+    'latchwork-reason': reason.replace(/\s+/g, ' '),
+  }
+  const publish = await natsPublisher(where, link)
+  await publish({ subject, body, headers: marked, id })
 }
 
 const noParking = async (): Promise<void> => {

@@ -36,6 +36,12 @@ export interface JetStreamLibrary {
 }
 
 export interface JetStream {
+  /** Resolves when a stream keeps it. */
+  publish(
+    subject: string,
+    body: Uint8Array | string,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly stream: string; readonly seq: number }>
   readonly consumers: { get(stream: string, consumer: string): Promise<JetStreamConsumer> }
 }
 

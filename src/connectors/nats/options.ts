@@ -1,4 +1,5 @@
-import type { BrokerDoor } from '../broker/options.ts'
+import type { AppId } from '../../model/ids.ts'
+import type { BrokerDoor, BrokerFeed, BrokerTopic, MessagesObject } from '../broker/options.ts'
 
 /** Text, or the environment variable that holds it; text alone once the config is resolved. */
 export type ConfigText = string | { readonly env: string; readonly fallback?: string }
@@ -28,3 +29,24 @@ export interface NatsSubject extends BrokerDoor {
 }
 
 export type NatsListenOptions = NatsStream | NatsSubject
+
+/** Records that a stream tells of. */
+export interface NatsFeed extends BrokerFeed, Omit<NatsStream, 'url'> {
+  /** The subject, of a stream, where what is no record is published; null: it is terminated. */
+  readonly parked: string | null
+}
+
+export interface NatsTopic extends BrokerTopic {
+  /** `{kind}` is created, updated or deleted, `{id}` the record's id. */
+  readonly subject: string
+}
+
+export type NatsObject = MessagesObject<NatsFeed, NatsTopic>
+
+/** An application that is reached by messages alone. */
+export interface NatsAppOptions {
+  readonly app: AppId
+  readonly url: ConfigText
+  readonly bodyBytesMax: number
+  readonly objects: readonly NatsObject[]
+}

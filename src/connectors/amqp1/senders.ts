@@ -1,13 +1,12 @@
-import { SyncError } from '../../errors/index.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Amqp1Link } from './connection.ts'
 import { Amqp1Sender } from './sender.ts'
 
-/** Callers are few, and each has an address of its own for as long as it lives. */
+/** Callers are few, and each has an address of its own for as long as it lives; so have the records that are published. */
 const ADDRESSES_MAX = 64
 
-/** Sends replies to whatever addresses callers name, each exactly as it was given. */
-export class Amqp1Replies {
+/** Sends to whatever addresses are named, each exactly as it was given. */
+export class Amqp1Senders {
   readonly #where: string
   readonly #link: Amqp1Link
   readonly #clock: Clock
@@ -20,16 +19,9 @@ export class Amqp1Replies {
     this.#clock = clock
   }
 
-  /** Rejects with `broker.unroutable` or `broker.unconfirmed`. */
+  /** Rejects with `broker.refused` for an address that is not there, `broker.unroutable` or `broker.unconfirmed`. */
   async send(address: string, message: Readonly<Record<string, unknown>>): Promise<void> {
-    let sender: Amqp1Sender
-    try {
-      sender = await this.#senderTo(address)
-    } catch (error) {
-      const { code, message: reason } = SyncError.from(error)
-      // Who gave an address that is not there will not get an answer, however often it is tried.
-      throw new SyncError(code === 'broker.refused' ? 'broker.unroutable' : 'broker.unconfirmed', reason)
-    }
+    const sender = await this.#senderTo(address)
     await sender.send(message)
   }
 
