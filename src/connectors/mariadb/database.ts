@@ -191,6 +191,8 @@ export class MariadbDatabase implements SqlDatabase {
     await session
       .run(`set session max_statement_time = ${statementTimeoutMs / 1000}`)
       .catch(() => undefined /* MySQL has no such limit for writes */)
+    const { rows } = await session.run('select @@max_allowed_packet')
+    session.statementBytesMax = Number(rows[0]?.[0])
     return session
   }
 
@@ -214,11 +216,18 @@ export class MariadbDatabase implements SqlDatabase {
   }
 }
 
+/** Of a packet, with room to spare. */
+const HEADER_BYTES = 64
+/** A character of text is four bytes of UTF-8 at most, or two when it is escaped; a byte is two digits. */
+const CHAR_BYTES_MAX = 4
+
 class Session implements SqlSession {
   readonly #connection: MysqlConnection
   isBroken = false
   isReused = false
   isCommitting = false
+  /** What the server takes at once. One that is longer ends the connection, often before the server has said why. */
+  statementBytesMax = Number.POSITIVE_INFINITY
   #inTransaction = false
 
   constructor(connection: MysqlConnection) {
@@ -229,6 +238,7 @@ class Session implements SqlSession {
   }
 
   async run(sql: string, params: readonly SqlParam[] = []): Promise<SqlResult> {
+    this.#checkSize(sql, params)
     if (sql.startsWith('start transaction')) this.#inTransaction = true
     try {
       const [result] = await this.#connection.query({ sql, values: params, rowsAsArray: true, typeCast: exactly })
@@ -241,6 +251,19 @@ class Session implements SqlSession {
         this.isBroken = true
       throw failure
     }
+  }
+
+  #checkSize(sql: string, params: readonly SqlParam[]): void {
+    let atMost = sql.length + HEADER_BYTES
+    for (const param of params)
+      atMost += (typeof param === 'string' || param instanceof Uint8Array ? param.length : 0) * CHAR_BYTES_MAX
+    if (atMost < this.statementBytesMax) return
+    const bytes = Buffer.byteLength(this.#connection.format(sql, params)) + HEADER_BYTES
+    if (bytes > this.statementBytesMax)
+      throw new SqlFailure(
+        'too-large',
+        `the statement has ${bytes} bytes, and the server takes ${this.statementBytesMax} (max_allowed_packet)`,
+      )
   }
 
   /** From here on nobody can say that nothing was applied, unless the server itself says so. */

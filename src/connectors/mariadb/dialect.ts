@@ -44,6 +44,9 @@ const INTEGER = /^(?:tiny|small|medium|big)?int\b|^year\b/
 const FLOAT = /^(?:float|double|real)\b/
 const BYTES = /^(?:tiny|medium|long)?blob\b|^(?:var)?binary\b/
 
+/** Told by the server in an encoding of its own, which nothing else reads. */
+const GEOMETRY = /^(?:point|linestring|polygon|geometry(?:collection)?|multi(?:point|linestring|polygon))\b/
+
 /** One bit, and the type that people and their tools use as a boolean. */
 const isBoolean = (type: string): boolean => type === 'bit(1)' || type.startsWith('tinyint(1)')
 
@@ -52,6 +55,7 @@ export function readValue(value: unknown, column: Column): unknown {
   if (value === null || value === undefined) return null
   const text = String(value)
   const { type } = column
+  if (GEOMETRY.test(type)) return { unreadable: type }
   if (type.startsWith('bit')) return readBits(Buffer.from(text, 'latin1'), type)
   if (BYTES.test(type)) return Buffer.from(text, 'latin1').toString('base64')
   if (isBoolean(type) && (text === '0' || text === '1')) return text === '1'
@@ -81,6 +85,8 @@ function readBits(bytes: Uint8Array, type: string): boolean | number | bigint {
 function writeValue(value: unknown, column: Column): SqlParam {
   if (value === null || value === undefined) return null
   const { type, name } = column
+  if (GEOMETRY.test(type))
+    throw new SqlFailure('rejected', `${name} is a ${type}, which no value of a record stands for`)
   if (typeof value === 'boolean') return value ? 1 : 0
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return value

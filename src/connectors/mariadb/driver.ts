@@ -9,6 +9,8 @@ export interface MysqlConnection {
     readonly rowsAsArray: true
     readonly typeCast: (field: MysqlField) => unknown
   }): Promise<[unknown, unknown]>
+  /** The statement as it is sent. */
+  format(sql: string, values: readonly unknown[]): string
   end(): Promise<void>
   destroy(): void
   on(event: 'error', listener: (error: unknown) => void): unknown

@@ -1,87 +1,21 @@
 import { Client } from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
-import type { Outcome } from '../../model/change.ts'
-import { asCorrelationId, asNativeId, asObjectId, asOpId } from '../../model/ids.ts'
-import type { NativeRecord } from '../../model/value.ts'
-import type { Connector, WriteOp } from '../../ports/app.ts'
 import { startPostgres } from '../../testing/postgres-server.ts'
 import {
   appOptions,
   asAdmin,
   columnsOf,
-  createDatabase,
   openConnector,
   stopServers,
   type TestDatabase,
   tableOptions,
 } from './fixture-postgres.ts'
-import type { PostgresAppOptions, PostgresTable } from './options.ts'
-
-/** The log must be read for outcomes to have their place in it. */
-async function follow(connector: Connector): Promise<void> {
-  await connector.source.read('log', null, 1, new AbortController().signal)
-}
+import { brief, follow, never, op, update, withItems, write } from './fixture-writes.ts'
+import type { PostgresTable } from './options.ts'
 
 /** What a database refuses, or is not set up for: each has its code and says what to do, and nothing else is held up by it. */
 
 afterAll(stopServers)
-
-const never = new AbortController().signal
-let ops = 0
-
-function op(
-  kind: WriteOp['kind'],
-  id: string | null,
-  patch: NativeRecord,
-  baseValues: NativeRecord = {},
-  object = 'items',
-): WriteOp {
-  const n = ++ops
-  return {
-    op: asOpId(`inst.1.key${n}.db.${n}`),
-    object: asObjectId(object),
-    kind,
-    nativeId: id === null ? null : asNativeId(id),
-    patch,
-    full: patch,
-    baseToken: null,
-    baseValues,
-    correlationId: asCorrelationId(`key${n}`),
-    resend: false,
-  }
-}
-
-const update = (id: string, patch: NativeRecord, base?: NativeRecord): WriteOp => op('update', id, patch, base)
-const write = (connector: Connector, all: readonly WriteOp[], deadlineMs = 5_000) =>
-  connector.target.write(all, deadlineMs, never)
-const brief = (outcomes: readonly Outcome[]) =>
-  outcomes.map(({ result, handling, code }) => [result, handling, code].filter((part) => part !== undefined).join(' '))
-
-async function withItems(
-  sql: readonly string[],
-  columns: readonly string[],
-  over: Partial<PostgresAppOptions> = {},
-  table: Partial<PostgresTable> = {},
-) {
-  const database = await createDatabase(18)
-  for (const statement of sql) await database.one(statement)
-  const { schema } = database
-  const options = appOptions(
-    database,
-    [tableOptions({ schema, table: 'items', columns: columnsOf(...columns), ...table })],
-    over,
-  )
-  const connector = openConnector(options)
-  return {
-    database,
-    options,
-    connector,
-    [Symbol.asyncDispose]: async () => {
-      await connector[Symbol.asyncDispose]()
-      await database[Symbol.asyncDispose]()
-    },
-  }
-}
 
 const names = async (database: TestDatabase): Promise<unknown[]> =>
   (await database.rows('SELECT name FROM items ORDER BY id')).map(({ name }) => name)

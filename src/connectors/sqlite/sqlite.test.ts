@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { SyncError } from '../../errors/index.ts'
 import { systemClock } from '../../lib/system-clock.ts'
@@ -353,14 +354,69 @@ describe('bad input to a SQLite application', () => {
     )
   })
 
-  test('a file that is not a database, and one that may not be written, are told as such', async () => {
+  test('a file that is not a database, and one that is not there, are told as such', async () => {
     await using bench = new Bench('', [ITEMS])
     bench.shop.db.close()
-    const { writeFileSync } = await import('node:fs')
     writeFileSync(bench.shop.file, 'this is a text and no database, and long enough to be looked at as one')
     for (const log of ['-wal', '-shm']) writeFileSync(bench.shop.file + log, '')
     const failure = await bench.failure()
     expect([failure.code, failure.message]).toEqual(['source.read-failed', expect.stringMatching(/not a database/)])
+    const gone = createSqliteConnector(sqliteOptions('/nowhere/shop.db'), { clock: systemClock })
+    await expect(gone.source.read('changes', null, 1, never())).rejects.toMatchObject({ code: 'source.read-failed' })
+    expect((await gone.target.write([opOf({ kind: 'create' })], 1_000, never()))[0]).toMatchObject({
+      result: 'refused',
+      handling: 'retry',
+    })
+    await gone.source.close()
+    await gone.target.close()
+  })
+
+  test('a file that may not be written is told as such, and writes wait', async () => {
+    await using bench = new Bench(ITEMS_SQL + "; insert into items values (1, 'a', null, null, 0)", [ITEMS])
+    await bench.told()
+    await bench.connector.source.close()
+    await bench.connector.target.close()
+    bench.shop.db.exec('pragma wal_checkpoint(truncate); pragma journal_mode = delete')
+    bench.shop.db.close()
+    // A file format that is newer than this SQLite may be read and not written (byte 18 of the file); rights do not bind the user root.
+    const bytes = readFileSync(bench.shop.file)
+    bytes[18] = 9
+    writeFileSync(bench.shop.file, bytes)
+    const again = createSqliteConnector(sqliteOptions(bench.shop.file), { clock: systemClock })
+    const failure = await again.source.read('changes', bench.position, 1, never()).catch((error: unknown) => error)
+    const [outcome] = await again.target.write([opOf({ kind: 'create', patch: { name: 'x' } })], 1_000, never())
+    expect(failure).toMatchObject({ code: 'database.read-only', message: expect.stringMatching(/takes writes/) })
+    expect([outcome?.result, outcome?.handling]).toEqual(['refused', 'retry'])
+    await again.source.close()
+    await again.target.close()
+  })
+
+  test('a lock that somebody holds is waited for, and left for later; nothing is set aside', async () => {
+    await using bench = new Bench(ITEMS_SQL + "; insert into items values (1, 'a', null, null, 0)", [ITEMS])
+    await bench.told()
+    const ours = { nativeId: asNativeId('1'), patch: { name: 'ours' } }
+    bench.shop.db.exec('begin immediate')
+    const [held] = await bench.write(ours)
+    expect([held?.result, held?.handling, held?.code]).toEqual(['refused', 'retry', 'target.unavailable'])
+    const waiting = bench.write(ours)
+    bench.shop.db.exec('commit')
+    expect((await waiting)[0]?.result).toBe('applied')
+  })
+
+  test('a value larger than SQLite takes is set aside, and the others of its call arrive', async () => {
+    const sql = `${ITEMS_SQL}; create trigger huge after update on items when new.name = 'huge' begin update items set city = zeroblob(2000000000) where id = new.id; end`
+    await using bench = new Bench(`${sql}; insert into items values (1, 'a', null, null, 0), (2, 'b', null, null, 0)`, [
+      ITEMS,
+    ])
+    await bench.told()
+    const outcomes = await bench.write(
+      { nativeId: asNativeId('1'), patch: { name: 'huge' } },
+      { nativeId: asNativeId('2'), patch: { name: 'small' } },
+    )
+    expect(outcomes.map(({ handling, code, result }) => [result, handling, code])).toEqual([
+      ['refused', 'park', 'target.too-large'],
+      ['applied', undefined, undefined],
+    ])
   })
 
   test('a change table of another version of Latchwork is left alone', async () => {
