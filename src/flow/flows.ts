@@ -125,12 +125,18 @@ export class Flows implements FlowDoor, FlowExecutor {
     return isFull ? overloaded(lane.model, lane.gate) : null
   }
 
-  async deliver(flow: FlowName, message: Message, signal: AbortSignal | null): Promise<Delivered> {
+  async deliver(
+    flow: FlowName,
+    message: Message,
+    signal: AbortSignal | null,
+    _notes?: 'refusals' | 'none',
+    text?: string,
+  ): Promise<Delivered> {
     const lane = this.#open(flow)
     const filter = filteredBy(lane.model, message)
     if (filter !== null) return { kind: 'filtered', filter }
     if (lane.model.kind === 'reply') return { kind: 'replied', value: await lane.replies.call(message, signal) }
-    return this.#accept(lane, message)
+    return this.#accept(lane, message, text)
   }
 
   /** Who refuses is told by its own door; the flows keep nothing of it. */
@@ -146,14 +152,14 @@ export class Flows implements FlowDoor, FlowExecutor {
     return this.#accept(this.#open(flow), message)
   }
 
-  async #accept(lane: Lane, message: Message): Promise<Accepted> {
+  async #accept(lane: Lane, message: Message, text?: string): Promise<Accepted> {
     const { model } = lane
     // What can never run is refused while its sender is still there to hear it.
     if (model.fetch === null) await checkedInput(model, message.body, message.properties)
-    return this.#append(lane, message)
+    return this.#append(lane, message, text)
   }
 
-  async #append(lane: Lane, message: Message): Promise<Accepted> {
+  async #append(lane: Lane, message: Message, text?: string): Promise<Accepted> {
     const { model } = lane
     if (lane.isFull) throw overloaded(model, lane.gate)
     const { clock, mappingVersion } = this.#options
@@ -163,6 +169,7 @@ export class Flows implements FlowDoor, FlowExecutor {
       mappingVersion,
       input: { type: 'message', flow: model.name, message },
       dedupKey: message.deliveryId === undefined ? null : message.deliveryId,
+      ...(text === undefined ? {} : { bodyText: text }),
     }
     lane.waiting++
     lane.appending++

@@ -33,6 +33,8 @@ export interface Decoded {
   /** The documents in it: the elements of a list, otherwise the message itself. One change each, acknowledged together. */
   readonly documents: readonly NativeData[]
   readonly isList: boolean
+  /** The text that it stood in, where `encodeData` of the data would mean the same: whoever keeps the data need not write it anew. */
+  readonly text?: string
 }
 
 export interface Encoded {

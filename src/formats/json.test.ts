@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SyncError } from '../errors/index.ts'
-import { parseJson, parseJsonReply, writeJson } from './json.ts'
+import { decodeData } from '../model/value.ts'
+import { FORMAT_LIMITS } from './format.ts'
+import { jsonFormat, parseJson, parseJsonReply, writeJson } from './json.ts'
 
 const parse = (text: string): unknown => parseJson(Buffer.from(text))
 const messageOf = (text: string): string => {
@@ -179,4 +181,51 @@ describe('keys that programs read differently', () => {
     expect(Object.hasOwn(reply, '__proto__')).toBe(false)
     expect(({} as { x?: unknown }).x).toBe(undefined)
   })
+})
+
+describe('the text of a message', () => {
+  const textOf = (sent: string) => jsonFormat.decode(Buffer.from(sent), {}, FORMAT_LIMITS)
+
+  test('is given along only where whoever reads it back gets the same data', () => {
+    const data = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 3 },
+        fc.string(),
+        fc.constantFrom('$int64', '\\', 'a"b', '-1e5'),
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }),
+        fc.integer(),
+        fc.constantFrom(null, true, {}, { $int64: '5' }),
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom('a', 'b', '$int64', 'c d'), tie('value'), { noNullPrototype: true }),
+      ),
+    })).value
+    let given = 0
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ maxLength: 3 }), data, { noNullPrototype: true }), (record) => {
+        const sent = writeJson(record)
+        let decoded: ReturnType<typeof textOf>
+        try {
+          decoded = textOf(sent)
+        } catch {
+          return
+        }
+        if (decoded.text === undefined) return
+        given++
+        expect(decodeData(decoded.text)).toEqual(decoded.data)
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(given).toBeGreaterThan(100)
+  })
+
+  test.each([
+    '{"a":12345678901234567890}',
+    '{"a":{"$int64":"5"}}',
+    '{"\\u0061":1}',
+    '{"a":1.00000000000000005}',
+    '[1,2]',
+  ])('is not given for %s', (sent) => expect(textOf(sent).text).toBeUndefined())
+
+  test('is given as it came', () => expect(textOf('{ "a" : 1.50 }').text).toBe('{ "a" : 1.50 }'))
 })

@@ -26,17 +26,22 @@ export const jsonFormat: Format = {
     const type = headers['content-type']
     if (type !== undefined && type !== 'application/json' && (!jsonType.test(type) || foreignCharset.test(type)))
       checkType(type, ['application/json'], 'in UTF-8')
-    return jsonDocuments(parseJson(bytes), limits)
+    const text = utf8Text(bytes)
+    const data = parseStrict(text)
+    if (Array.isArray(data)) return jsonDocuments(data, limits)
+    return isPlain(text) ? { ...singleDocument(data), text } : singleDocument(data)
   },
   encode: (value): Encoded => ({ contentType: 'application/json', body: writeJson(value) }),
   fault: problemJson,
 }
 
-function jsonDocuments(data: NativeData, limits: FormatLimits): Decoded {
-  if (!Array.isArray(data)) return singleDocument(data)
+function jsonDocuments(data: readonly NativeData[], limits: FormatLimits): Decoded {
   checkDocuments(data.length, limits)
-  return documentList(data as readonly NativeData[])
+  return documentList(data)
 }
+
+/** Whether any reader makes of it what is made of it here: no number that a double cannot hold, no escape, nothing that looks like our own tag. */
+const isPlain = (text: string): boolean => !text.includes('\\') && !text.includes('$int64"') && !riskyNumber.test(text)
 
 /**
  * Strict JSON (RFC 8259) from raw bytes, without losing a digit: integers beyond 2^53 become bigint, other numbers that a double cannot hold stay the text
@@ -45,7 +50,10 @@ function jsonDocuments(data: NativeData, limits: FormatLimits): Decoded {
  * `intake.malformed` with the offset, or `intake.forbidden`. Hot path: one native parse and a count unless the text holds something rare.
  */
 export function parseJson(bytes: Uint8Array): NativeData {
-  const text = utf8Text(bytes)
+  return parseStrict(utf8Text(bytes))
+}
+
+function parseStrict(text: string): NativeData {
   const data = parseJsonText(text)
   if (countKeys(text) !== keysIn(data)) checkDuplicates(text)
   return data

@@ -8,6 +8,8 @@ export interface NewEntry {
   readonly input: Input
   /** The provider's delivery id within its app and object, or (feed, position, index) as text. Never a hash of the payload. */
   readonly dedupKey: string | null
+  /** Of a message: the JSON text of its body, where it is at hand and `decodeData` of it gives the body. */
+  readonly bodyText?: string
 }
 
 export interface JournalAppend {

@@ -18,9 +18,15 @@ export interface FlowDoor {
   /**
    * Hands one message to its flow. For a flow with an output it resolves with the reply; for one without, as soon as the message is durable: only then
    * may the sender be told so, or a broker's message be acknowledged. When it rejects, nothing was kept, and `handling` says whether sending it again can help.
-   * `signal`: the caller has gone. `notes`: whether a refusal is noted among what arrived at once, or by the listener (`setAside`, `refused`), which may hand the message over again.
+   * `signal`: the caller has gone. `text`: the JSON text of the body, where it is at hand and `decodeData` of it gives the body. `notes`: whether a refusal is noted among what arrived at once, or by the listener (`setAside`, `refused`), which may hand the message over again.
    */
-  deliver(flow: FlowName, message: Message, signal: AbortSignal | null, notes?: 'refusals' | 'none'): Promise<Delivered>
+  deliver(
+    flow: FlowName,
+    message: Message,
+    signal: AbortSignal | null,
+    notes?: 'refusals' | 'none',
+    text?: string,
+  ): Promise<Delivered>
   /** Notes a message that its listener refused for good, or answered with a refusal. */
   refused(flow: FlowName, message: Message, error: SyncError): void
   /**

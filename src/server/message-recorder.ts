@@ -6,8 +6,8 @@ import type { Clock, Log } from '../ports/clock.ts'
 import type { Delivered, FlowDoor } from '../ports/listen.ts'
 import type { LaterVerdict, MessageLog, MessageRow, NewMessage } from '../ports/messages.ts'
 
-/** Written behind: so many rows, or this long after the first, in one go. */
-const ROWS_MAX = 500
+/** Written behind: so many rows in one go, half a millisecond for which nobody waits noticeably, or this long after the first. */
+const ROWS_MAX = 64
 const FLUSH_MS = 250
 /** Rows that wait to be written. Beyond it the oldest go: this is for people to look at, and the door does not wait for it. */
 const WAITING_MAX = 20_000
@@ -24,6 +24,8 @@ const REDACTED = '[redacted]'
 /** What was kept of a message at the door, before it has a number. */
 type Kept = Omit<NewMessage, 'payload' | 'isCut' | 'isRedacted' | 'bytes'> & {
   readonly body: NativeData
+  /** The body's text, where it is at hand. */
+  readonly text?: string | undefined
   readonly redact: readonly string[]
 }
 
@@ -67,8 +69,9 @@ export class MessageRecorder {
       this.#waiting.shift()
       this.#dropped++
     }
-    this.#waiting.push(kept)
-    this.#soon()
+    // A full batch does not wait for the timer: what has waited through two collections of young garbage has become old garbage, which is dear.
+    if (this.#waiting.push(kept) === ROWS_MAX) this.#soon(0)
+    else this.#soon()
   }
 
   /** What was found out later about what stands at a journal position (a notification's record, or a run, whose id it is). */
@@ -97,9 +100,10 @@ export class MessageRecorder {
     return () => this.#listeners.delete(listener)
   }
 
-  #soon(): void {
-    if (this.#timer !== null) return
-    this.#timer = this.#clock.timer(FLUSH_MS, () => {
+  #soon(waitMs = FLUSH_MS): void {
+    if (this.#flushing !== null || (this.#timer !== null && waitMs > 0)) return
+    this.#timer?.cancel()
+    this.#timer = this.#clock.timer(waitMs, () => {
       this.#timer = null
       void this.flush()
     })
@@ -109,6 +113,7 @@ export class MessageRecorder {
   flush(): Promise<void> {
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = null
+      if (this.#waiting.length + this.#later.length > 0) this.#soon()
     })
     return this.#flushing
   }
@@ -173,9 +178,9 @@ export class MessageRecorder {
   }
 }
 
-function rowOf({ body, redact, ...kept }: Kept): NewMessage {
+function rowOf({ body, text: sent, redact, ...kept }: Kept): NewMessage {
   const { data, isRedacted } = redact.length === 0 ? { data: body, isRedacted: false } : redacted(body, redact)
-  const text = data === null ? null : encodeData(data)
+  const text = sent !== undefined && redact.length === 0 ? sent : data === null ? null : encodeData(data)
   const isCut = text !== null && text.length > PAYLOAD_CHARS_MAX
   const isSecret = (name: string): boolean => redact.includes(name)
   const secrets = redact.length === 0 ? NO_IDS : Object.keys(kept.properties).filter(isSecret)
@@ -249,12 +254,13 @@ export class RecordedDoor implements FlowDoor {
     message: Message,
     signal: AbortSignal | null,
     notes: 'refusals' | 'none' = 'refusals',
+    text?: string,
   ): Promise<Delivered> {
     const atMs = this.#clock.nowMs()
     const startedMs = this.#clock.monotonicMs()
     try {
-      const delivered = await this.#door.deliver(flow, message, signal)
-      const kept = { atMs, tookMs: this.#clock.monotonicMs() - startedMs }
+      const delivered = await this.#door.deliver(flow, message, signal, notes, text)
+      const kept = { atMs, tookMs: this.#clock.monotonicMs() - startedMs, text }
       if (delivered.kind === 'replied') this.keep(flow, message, 'replied', null, kept)
       else if (delivered.kind === 'filtered')
         this.keep(flow, message, 'filtered', null, { ...kept, reason: delivered.filter })
@@ -298,8 +304,17 @@ export class RecordedDoor implements FlowDoor {
     message: Message,
     verdict: NewMessage['verdict'],
     error: SyncError | null,
-    more: { readonly atMs: number; readonly tookMs: number; readonly run?: RunId | null; readonly reason?: string },
+    more: {
+      readonly atMs: number
+      readonly tookMs: number
+      readonly run?: RunId | null
+      readonly reason?: string
+      readonly text?: string | undefined
+    },
   ): void {
+    const redact = this.#models(flow)?.redact ?? NO_IDS
+    // A text lies in memory as it is; a tree of objects is looked at again and again by the collection of garbage until it is written.
+    const isText = more.text !== undefined && redact.length === 0
     this.#recorder.add({
       atMs: more.atMs,
       tookMs: Math.round(more.tookMs * 10) / 10,
@@ -314,8 +329,9 @@ export class RecordedDoor implements FlowDoor {
       seqs: NO_SEQS,
       nativeIds: NO_IDS,
       properties: message.properties,
-      body: message.body,
-      redact: this.#models(flow)?.redact ?? NO_IDS,
+      body: isText ? null : message.body,
+      text: isText ? more.text : undefined,
+      redact,
     })
   }
 }

@@ -1,6 +1,7 @@
 import { SyncError } from '../../errors/index.ts'
 import {
   compileFormat,
+  type Decoded,
   FORMAT_LIMITS,
   type Format,
   negotiate,
@@ -51,16 +52,20 @@ function route(flow: FlowName, options: HttpListenOptions, writeRefusal: WriteRe
     formats.length === 1 ? () => formats[0] as Format : (headers: RawRequest['headers']) => formatOf(headers, formats)
 
   /** HOT PATH. */
-  const messageOf = (request: RawRequest, params: Readonly<Record<string, string>>): Message => {
-    const body =
-      request.body.length === 0 ? null : inOf(request.headers).decode(request.body, request.headers, FORMAT_LIMITS).data
+  const messageOf = (
+    request: RawRequest,
+    params: Readonly<Record<string, string>>,
+  ): { readonly message: Message; readonly text?: string | undefined } => {
+    const { data: body, text } =
+      request.body.length === 0 ? NO_BODY : inOf(request.headers).decode(request.body, request.headers, FORMAT_LIMITS)
     const properties = propertiesOf(request, params)
     for (const [name, read] of places) {
       const text = textOf(read(request, body, body).value)
       if (text !== undefined) properties[name] = text
     }
     const deliveryId = deliveryAt === null ? undefined : idText(deliveryAt(request, body, body).value, 'text')
-    return deliveryId === undefined ? { origin, properties, body } : { origin, properties, body, deliveryId }
+    const message = deliveryId === undefined ? { origin, properties, body } : { origin, properties, body, deliveryId }
+    return { message, text }
   }
 
   return {
@@ -70,7 +75,8 @@ function route(flow: FlowName, options: HttpListenOptions, writeRefusal: WriteRe
     refuses: (door: FlowDoor) => door.refusal(flow),
     async answer(request, params, door, nowMs) {
       verify(request, nowMs)
-      const delivered = await door.deliver(flow, messageOf(request, params), null)
+      const { message, text } = messageOf(request, params)
+      const delivered = await door.deliver(flow, message, null, 'refusals', text)
       const format = outOf(request.headers, formats, inOf)
       if (delivered.kind === 'replied') return replyOf(200, format.encode(delivered.value, request.headers))
       if (options.ackStatus === 204) return { status: 204, headers: {}, body: '' }
@@ -82,6 +88,8 @@ function route(flow: FlowName, options: HttpListenOptions, writeRefusal: WriteRe
     },
   }
 }
+
+const NO_BODY: Pick<Decoded, 'data' | 'text'> = { data: null }
 
 const saidOf = (delivered: Exclude<Delivered, { readonly kind: 'replied' }>): NativeData =>
   delivered.kind === 'filtered'

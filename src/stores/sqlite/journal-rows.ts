@@ -1,3 +1,4 @@
+import type { Input } from '../../model/change.ts'
 import { encodeData } from '../../model/value.ts'
 import type { NewEntry } from '../../ports/journal.ts'
 import { inputPlace } from '../input-place.ts'
@@ -32,13 +33,20 @@ export interface AppendRows {
   readonly maxAtMs: number | null
 }
 
-export function entryToRow({ shard, atMs, mappingVersion, input, dedupKey }: NewEntry): EntryRow {
+/** Hot path. */
+export function entryToRow({ shard, atMs, mappingVersion, input, dedupKey, bodyText }: NewEntry): EntryRow {
   const place = inputPlace(input)
   const app = place.app ?? ''
   const object = place.object ?? ''
-  const body = encodeData(input)
+  const body = bodyText === undefined || input.type !== 'message' ? encodeData(input) : messageText(input, bodyText)
   const columns = [shard, atMs, mappingVersion, input.type, app, object, place.nativeId ?? '', dedupKey, body]
   return { atMs, app, object, dedupKey, body, columns }
+}
+
+/** As `encodeData` would write it, around a body that is text already. */
+function messageText({ type, flow, message }: Extract<Input, { type: 'message' }>, bodyText: string): string {
+  const { body: _, ...rest } = message
+  return encodeData({ type, flow, message: rest }).slice(0, -2) + ',"body":' + bodyText + '}}'
 }
 
 const INSERT_ENTRY = `

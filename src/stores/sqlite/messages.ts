@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { SyncError } from '../../errors/index.ts'
 import { decodeData, encodeData } from '../../model/value.ts'
 import type { LaterVerdict, MessageLog, MessageQuery, MessageRow, NewMessage } from '../../ports/messages.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { type OpenDriver, openNodeSqlite, type SqlValue } from './driver.ts'
 import { toPortError } from './errors.ts'
 import { type Migration, migrate } from './migrations.ts'
@@ -51,6 +52,9 @@ export const MESSAGE_MIGRATIONS: readonly Migration[] = [
 ]
 
 /** OFF: nothing here has to survive a power cut, and the door must not wait for it. */
+/** What the checkpointer takes a row for: two pages. */
+const BYTES_PER_ROW = 8_192
+
 const PRAGMAS = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = OFF;
@@ -77,6 +81,8 @@ export class SqliteMessageLog implements MessageLog {
   readonly #path: string
   readonly #openDriver: OpenDriver
   #sql: Statements | null = null
+  /** null where SQLite itself copies its log. */
+  #checkpointer: Checkpointer | null = null
   #lastId = 0
 
   constructor(options: { readonly path: string; readonly openDriver?: OpenDriver }) {
@@ -91,6 +97,10 @@ export class SqliteMessageLog implements MessageLog {
       database.exec(PRAGMAS)
       migrate(database, MESSAGE_MIGRATIONS, 'store', this.#path)
       this.#sql = new Statements(database)
+      if (this.#openDriver === openNodeSqlite) {
+        database.exec('PRAGMA wal_autocheckpoint = 0')
+        this.#checkpointer = new Checkpointer(this.#path, database)
+      }
       this.#lastId = Number(this.#sql.of('SELECT max(last_id) FROM chunks').get()?.[0] ?? 0)
     } catch (error) {
       throw toPortError('store', this.#path, error)
@@ -100,6 +110,7 @@ export class SqliteMessageLog implements MessageLog {
   async write(rows: readonly NewMessage[], later: readonly Late[]): Promise<readonly number[]> {
     const firstId = this.#lastId + 1
     const lastId = this.#lastId + rows.length
+    let bytes = 0
     this.#ask((sql) =>
       sql.transaction(() => {
         if (rows.length > 0) {
@@ -107,6 +118,7 @@ export class SqliteMessageLog implements MessageLog {
           const body = encodeData(rows.map(({ payload: _, ...row }) => row))
           const payloads = rows.map(({ payload }) => (payload === null ? '' : lineOf(payload))).join('\n')
           sql.of('INSERT INTO chunks VALUES (?, ?, ?, ?, ?)').run(firstId, lastId, lastMs, body, payloads)
+          bytes = body.length + payloads.length
         }
         for (const group of groupsOf(later)) {
           const ids = group.map(({ id }) => id)
@@ -114,6 +126,7 @@ export class SqliteMessageLog implements MessageLog {
         }
       }),
     )
+    this.#checkpointer?.committed(bytes / BYTES_PER_ROW)
     this.#lastId = lastId
     return rows.map((_, i) => firstId + i)
   }
@@ -157,6 +170,8 @@ export class SqliteMessageLog implements MessageLog {
   }
 
   async close(): Promise<void> {
+    await this.#checkpointer?.close()
+    this.#checkpointer = null
     this.#sql?.database.close()
     this.#sql = null
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { asFeedPosition, asJournalPosition } from '../../model/ids.ts'
+import { asFeedPosition, asFlowName, asJournalPosition } from '../../model/ids.ts'
 import { journalSuite } from '../../testing/suites/journal-suite.ts'
 import {
   AT_MS,
@@ -232,6 +232,21 @@ describe('the state file', () => {
     await store.close()
     await store.close()
     await expect(store.commit(sampleBatch(1))).rejects.toMatchObject({ code: 'store.failed' })
+  })
+})
+
+describe('a message whose body is text already', () => {
+  test('stands in the journal as one whose body is written anew', async () => {
+    await using journal = await SqliteJournal.open({ folder: folderForTest() })
+    const body = { id: 'm-1', lines: [{ qty: 2 }], note: 'a, "b" }' }
+    const message = { origin: 'http POST /in', properties: { a: '1' }, body, deliveryId: 'd' }
+    const input = { type: 'message' as const, flow: asFlowName('take'), message }
+    const entry = { shard: 0, atMs: AT_MS, mappingVersion: 1, input, dedupKey: null }
+    const bodyText = JSON.stringify(body, null, 1)
+    await journal.append({ entries: [entry, { ...entry, bodyText }] })
+    const [first, second] = await journal.read(asJournalPosition(0), 9)
+    expect(second?.input).toEqual(first?.input)
+    expect(first?.input).toEqual(input)
   })
 })
 
