@@ -359,8 +359,8 @@ export class Engine {
     this.due.clear()
     this.latches.clear()
     this.behind.clear()
-    this.caches.records.clear()
-    this.caches.links.clear()
+    // To clear an empty cache costs as much as to make one.
+    for (const cache of [this.caches.records, this.caches.links]) if (cache.size > 0) cache.clear()
     this.replan.clear()
     this.linkWaiters.clear()
     this.openKeys.clear()

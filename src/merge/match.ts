@@ -44,8 +44,9 @@ const plain = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : te
 function keyText(parts: readonly Value[]): string | null {
   const texts: string[] = []
   for (const part of parts) {
-    if (part === null || part === '') return null
-    texts.push(typeof part === 'string' ? plain(part).trim().toLowerCase() : String(part))
+    const text = typeof part === 'string' ? plain(part).trim().toLowerCase() : String(part)
+    if (part === null || text === '') return null
+    texts.push(text)
   }
-  return texts.some((text) => text === '') ? null : JSON.stringify(texts)
+  return JSON.stringify(texts)
 }

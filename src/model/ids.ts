@@ -71,7 +71,7 @@ export function correlationIdOf(key: CanonicalKey, incarnation: number): Correla
 
 /** The key in a correlation id, and the life that it was made for. */
 export function correlationOf(id: string): { readonly key: CanonicalKey; readonly life: number } {
-  const life = UUID.test(id) ? Number.parseInt(id[0] as string, 16) : 0
+  const life = id[0] !== '0' && UUID.test(id) ? Number.parseInt(id[0] as string, 16) : 0
   return { key: asCanonicalKey(life === 0 ? id : '0' + id.slice(1)), life }
 }
 

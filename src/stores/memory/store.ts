@@ -81,15 +81,21 @@ export class MemoryStore implements Store {
   }
 
   async load(query: LoadQuery): Promise<Loaded> {
-    return this.#faulty('load', () => ({
-      records: query.records.map((key) => this.#records.get(key)).filter((state) => state !== undefined),
-      links: query.natives.flatMap((ref) => this.#linksByNative.get(refKey(ref)) ?? []),
-      canonicalLinks: query.canonicals.flatMap(({ key, app }) => this.#liveByLane.get(laneKey(key, app)) ?? []),
-      matches: query.matches.flatMap(({ entity, matchKey }) => {
+    return this.#faulty('load', () => {
+      const loaded = { records: [], links: [], canonicalLinks: [], matches: [] } as Writable<Loaded>
+      for (const key of query.records) {
+        const state = this.#records.get(key)
+        if (state !== undefined) loaded.records.push(state)
+      }
+      for (const ref of query.natives) loaded.links.push(...(this.#linksByNative.get(refKey(ref)) ?? []))
+      for (const { key, app } of query.canonicals)
+        loaded.canonicalLinks.push(...(this.#liveByLane.get(laneKey(key, app)) ?? []))
+      for (const { entity, matchKey } of query.matches) {
         const key = this.#keyByMatch.get(pairKey(entity, matchKey))
-        return key === undefined ? [] : [{ entity, matchKey, key }]
-      }),
-    }))
+        if (key !== undefined) loaded.matches.push({ entity, matchKey, key })
+      }
+      return loaded
+    })
   }
 
   async commit(batch: CommitBatch): Promise<void> {
@@ -229,7 +235,7 @@ export class MemoryStore implements Store {
     if (openLanes !== null) undo.set(this.#openLanesByKey, state.key, openLanes.length === 0 ? undefined : openLanes)
     if (verdicts.length === 0) return
     const older = this.#verdictsByKey.get(state.key) ?? []
-    undo.set(this.#verdictsByKey, state.key, [...verdicts, ...older].slice(0, VERDICTS_MAX))
+    undo.set(this.#verdictsByKey, state.key, verdicts.concat(older).slice(0, VERDICTS_MAX))
   }
 
   #writeLink({ from, ...link }: Link, undo: Undo): void {
@@ -275,6 +281,8 @@ export class MemoryStore implements Store {
     return lane !== undefined && isLatchClosed(lane.state)
   }
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer Item)[] ? Item[] : T[K] }
 
 const refKey = (ref: NativeRef): string => nativeRefKey(ref.app, ref.object, ref.nativeId)
 const pairKey = (a: string, b: string): string => a + '\u0000' + b

@@ -3,17 +3,23 @@
  * first. Cheaper than validating a batch twice, and it sees the batch's own earlier rows as a transaction would.
  */
 export class Undo {
-  readonly #steps: (() => void)[] = []
+  readonly #steps: Step[] = []
 
   set<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
-    const before = map.get(key)
-    this.#steps.push(() => put(map, key, before))
+    this.#steps.push({ map, key, before: map.get(key) })
     put(map, key, value)
   }
 
   rollBack(): void {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) step()
+    for (const { map, key, before } of this.#steps.reverse()) put(map, key, before)
+    this.#steps.length = 0
   }
+}
+
+interface Step {
+  readonly map: Map<unknown, unknown>
+  readonly key: unknown
+  readonly before: unknown
 }
 
 function put<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
