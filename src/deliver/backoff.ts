@@ -35,14 +35,28 @@ export const isPausing = (notBeforeMs: number, nowMs: number): boolean =>
  * The lane of a write that was given up, while an earlier try of it may still be on its way. A condition on values, or on versions that are made from them, is met again when they come back: as long
  * as that try may be applied, nothing is written that might bring them back. Versions that are counted never come back.
  */
-export function whileInDoubt(lane: Lane, { op, doubtUntilMs = 0 }: Intent, nowMs: number): Lane {
-  if (!isPausing(doubtUntilMs, nowMs)) return lane
+export function whileInDoubt(lane: Lane, intent: Intent, fenceMs: number, nowMs: number): Lane {
+  if (!isInDoubt(intent, nowMs)) return lane
+  const { op } = intent
   const message = `an earlier try of ${op} may still be applied`
   return {
     ...lane,
-    retry: { tries: lane.retry?.tries ?? 0, notBeforeMs: doubtUntilMs, code: STILL_IN_DOUBT, message },
+    retry: {
+      tries: lane.retry?.tries ?? 0,
+      notBeforeMs: doubtEndsMs(intent, fenceMs, nowMs),
+      sinceMs: nowMs,
+      code: STILL_IN_DOUBT,
+      message,
+    },
   }
 }
+
+/** An earlier try of the write may still be applied. */
+export const isInDoubt = ({ doubtUntilMs = 0 }: Intent, nowMs: number): boolean => isPausing(doubtUntilMs, nowMs)
+
+/** When it cannot be any more: a fence from now on at the latest, whatever the wall clock was set back by since. */
+export const doubtEndsMs = ({ doubtUntilMs = 0 }: Intent, fenceMs: number, nowMs: number): number =>
+  Math.min(doubtUntilMs, nowMs + fenceMs)
 
 /** Why a lane pauses whose earlier write may still be applied: it does so even while nothing is needed. */
 export const STILL_IN_DOUBT = 'target.unknown'

@@ -26,7 +26,7 @@ export interface PlanContext {
   /** Something that the application told of this record could not be folded yet: writing now would be based on a state that is known to be old. */
   readonly blocked: boolean
   /** Whether a pause of this lane until then is still running: by the monotonic clock, whatever was done to the wall clock since it began. */
-  readonly isPausing: (notBeforeMs: number) => boolean
+  readonly isPausing: (notBeforeMs: number, sinceMs?: number) => boolean
   /** The lane's state was read within this very decision, so that a blind write's window is as short as it can be. */
   readonly fresh: boolean
   /** A request on this lane is under way. */
@@ -143,7 +143,7 @@ const waitingNoMore = (lane: Lane): Lane => ({
 /** Nothing is needed, so nothing is waited for, tried again or set aside. */
 function inStep(lane: Lane, context: PlanContext): Lane {
   const { retry } = lane
-  const isDoubted = retry?.code === STILL_IN_DOUBT && context.isPausing(retry.notBeforeMs)
+  const isDoubted = retry?.code === STILL_IN_DOUBT && context.isPausing(retry.notBeforeMs, retry.sinceMs)
   return lane.waitsFor === null && (retry === null || isDoubted) && lane.park === null
     ? lane
     : { ...lane, waitsFor: null, retry: isDoubted ? retry : null, park: null }
@@ -209,7 +209,8 @@ function start(
   record: RecordState,
 ): Plan {
   const { nowMs, seq } = context
-  if (lane.retry !== null && context.isPausing(lane.retry.notBeforeMs)) return { lane, next: 'waiting' }
+  if (lane.retry !== null && context.isPausing(lane.retry.notBeforeMs, lane.retry.sinceMs))
+    return { lane, next: 'waiting' }
   if (kind !== 'create' && !context.fresh && (isBlind(binding) || lacksToken(lane, binding))) {
     return {
       lane: { ...lane, reading: { why: 'fresh', afterSeq: seq, notBeforeMs: 0, tries: 0, headSeq: record.headSeq } },
@@ -237,7 +238,9 @@ function start(
     mappingVersion: record.mappingVersion,
     headSeq: record.headSeq,
   }
-  return { lane: { ...lane, intent, nextOp: lane.nextOp + 1, park: null }, next: 'intent' }
+  // Its pause is over, whatever is done to the wall clock while the write is under way.
+  const retry = lane.retry === null ? null : { ...lane.retry, notBeforeMs: 0 }
+  return { lane: { ...lane, intent, retry, nextOp: lane.nextOp + 1, park: null }, next: 'intent' }
 }
 
 /** Whether a write is compared with all that is known: always where the condition looks at all values, and a delete where it looks at any, because it takes all away. */

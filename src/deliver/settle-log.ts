@@ -35,7 +35,7 @@ export function settleLogged(
   if (outcome.result !== 'conflict') return null
   return {
     lane: {
-      ...whileInDoubt(lane, intent, context.nowMs),
+      ...whileInDoubt(lane, intent, binding.capabilities.fenceMs, context.nowMs),
       intent: null,
       reading: { why: 'conflict', afterSeq: context.seq, notBeforeMs: 0, tries: 0 },
     },

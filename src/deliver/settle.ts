@@ -13,7 +13,7 @@ import {
 } from '../model/record.ts'
 import { endIntent, moveIntent } from '../model/state/intent-state.ts'
 import type { Fields, Image, NativeRecord } from '../model/value.ts'
-import { isPausing, meetingMs, retryDelayMs } from './backoff.ts'
+import { doubtEndsMs, isInDoubt, meetingMs, retryDelayMs } from './backoff.ts'
 import { afterPatch, applySent } from './overlay.ts'
 import { isBlind } from './plan.ts'
 import { settleLogged } from './settle-log.ts'
@@ -57,7 +57,7 @@ export function settleOutcome(
     case 'gone':
       return gone(record, lane, intent, binding, outcome, context)
     case 'refused':
-      return refused(lane, intent, outcome, context)
+      return refused(lane, intent, binding, outcome, context)
     case 'unknown':
       return unknown(
         record,
@@ -213,7 +213,8 @@ function gone(
   if (isTriedBefore(intent) && binding.capabilities.read !== 'R0') {
     // If it is there after all, what it holds may be what an earlier try has written, or is about to: then it is tried again, with pauses.
     const pausedMs = context.nowMs + retryDelayMs(intent.tries, context.jitter, undefined)
-    const fencedMs = binding.capabilities.condition === 'C2' ? 0 : (intent.doubtUntilMs ?? 0)
+    const { condition, fenceMs } = binding.capabilities
+    const fencedMs = condition === 'C2' ? 0 : doubtEndsMs(intent, fenceMs, context.nowMs)
     return {
       lane: stillUnread(lane, { ...intent, tries: intent.tries + 1 }, Math.max(pausedMs, fencedMs), context),
       verdict: 'gone',
@@ -231,10 +232,11 @@ function gone(
   }
 }
 
-function refused(lane: Lane, intent: Intent, outcome: Outcome, context: SettleContext): Settled {
+function refused(lane: Lane, intent: Intent, binding: BindingModel, outcome: Outcome, context: SettleContext): Settled {
   const code = outcome.code ?? 'target.rejected'
   const message = outcome.message ?? 'refused'
-  if (outcome.handling === 'park' && isInDoubt(intent, context)) return stillInDoubt(lane, intent, message, context)
+  if (outcome.handling === 'park' && isInDoubt(intent, context.nowMs))
+    return stillInDoubt(lane, intent, binding, message, context)
   if (outcome.handling === 'park') {
     const text = `${lane.app} refused ${intent.op}: ${message}`
     return {
@@ -253,13 +255,15 @@ function refused(lane: Lane, intent: Intent, outcome: Outcome, context: SettleCo
   return retryLater(lane, intent, code, message, outcome.retryAfterMs, context)
 }
 
-/** An earlier try of the write may still be applied: this one was refused, that one was not. */
-const isInDoubt = (intent: Intent, context: SettleContext): boolean =>
-  intent.doubtUntilMs !== undefined && isPausing(intent.doubtUntilMs, context.nowMs)
-
 /** The refusal of a later try says nothing of an earlier one: the write stays in doubt until the fence, and is then asked for once more. */
-function stillInDoubt(lane: Lane, intent: Intent, message: string, context: SettleContext): Settled {
-  const notBeforeMs = intent.doubtUntilMs ?? context.nowMs
+function stillInDoubt(
+  lane: Lane,
+  intent: Intent,
+  binding: BindingModel,
+  message: string,
+  context: SettleContext,
+): Settled {
+  const notBeforeMs = doubtEndsMs(intent, binding.capabilities.fenceMs, context.nowMs)
   return {
     lane: { ...lane, intent: { ...moveIntent(intent, 'not yet'), tries: intent.tries + 1, notBeforeMs } },
     verdict: 'unknown',

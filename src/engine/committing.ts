@@ -261,8 +261,8 @@ export class Committing {
     if (deadlineMs > this.#turn.nowMs) this.#turn.engine.schedule(name, deadlineMs, this.#turn.nowMs)
     if (quarantinedUntilMs !== undefined && quarantinedUntilMs > this.#turn.nowMs)
       this.#turn.engine.schedule(name, quarantinedUntilMs, this.#turn.nowMs)
-    if (lane.retry !== null && this.#turn.isPausing(record.key, lane.app, lane.retry.notBeforeMs))
-      this.#turn.engine.schedule(name, lane.retry.notBeforeMs, sinceMs)
+    if (lane.retry !== null && this.#turn.isPausing(record.key, lane.app, lane.retry.notBeforeMs, lane.retry.sinceMs))
+      this.#turn.engine.schedule(name, lane.retry.notBeforeMs, Math.max(sinceMs, lane.retry.sinceMs ?? 0))
   }
 
   /** What refers to this record can be written now: it has come to be in this application, or is known again not to have gone. */

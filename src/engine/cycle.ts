@@ -18,7 +18,7 @@ import { Observing } from './observing.ts'
 import { type Prepared, prepare, refOf } from './prepared.ts'
 import type { RecordWork } from './record-work.ts'
 import type { EngineEvent } from './stats.ts'
-import { type Due, NOTHING_DUE, Turn } from './turn.ts'
+import { type Due, laneReason, NOTHING_DUE, Turn } from './turn.ts'
 
 /**
  * One turn of the loop: a batch of entries decided, committed as one, and what it wants sent. In three strides, with I/O only between them: load, decide, commit.
@@ -44,8 +44,9 @@ export class Cycle {
     released: readonly Prepared[],
   ) {
     this.#engine = engine
-    this.#touched = pickLanes(engine, due)
-    this.#turn = new Turn(engine, entries.at(-1)?.seq ?? engine.taken, due)
+    const { touched, freed } = pickLanes(engine, due)
+    this.#touched = touched
+    this.#turn = new Turn(engine, entries.at(-1)?.seq ?? engine.taken, due, freed)
     this.#observing = new Observing(this.#turn)
     this.#answers = new Answers(this.#turn, this.#observing)
     this.#committing = new Committing(this.#turn, this.events)
@@ -309,7 +310,7 @@ export class Cycle {
           referenceDeadlineMs: this.#engine.limits.referenceDeadlineMs,
           isGone,
           blocked: this.#isBlocked(work, binding),
-          isPausing: (notBeforeMs) => this.#turn.isPausing(work.state.key, binding.app, notBeforeMs),
+          isPausing: (notBeforeMs, sinceMs) => this.#turn.isPausing(work.state.key, binding.app, notBeforeMs, sinceMs),
           inFlight: isLogFed(binding.capabilities) && dispatcher.isInFlight(laneKey(work.state.key, binding.app)),
           fresh: work.freshIn.includes(binding.app),
         })
@@ -349,8 +350,9 @@ function hasLanesToPlan({ behind, dispatcher, replan }: Engine): boolean {
 }
 
 /** Lanes to be planned that no entry of this batch speaks of: those that are due, those behind that a free slot can take. */
-function pickLanes({ behind, dispatcher, replan }: Engine, due: Due): readonly CanonicalKey[] {
+function pickLanes({ behind, dispatcher, replan }: Engine, due: Due): { touched: CanonicalKey[]; freed: Set<string> } {
   const touched: CanonicalKey[] = []
+  const freed = new Set<string>()
   for (const name of due.keys()) {
     if (name.startsWith('lane:') || name.startsWith('over:'))
       touched.push(name.slice(5, name.indexOf('\u0000')) as CanonicalKey)
@@ -364,9 +366,10 @@ function pickLanes({ behind, dispatcher, replan }: Engine, due: Due): readonly C
       if (free-- <= 0) break
       keys.delete(key)
       touched.push(key)
+      freed.add(laneReason(key, app))
     }
   }
-  return touched
+  return { touched, freed }
 }
 
 const NO_INFO = { instanceId: '', generation: 0, epoch: 0 }

@@ -170,9 +170,9 @@ function resolveByRead(
     ...(earlier !== null && { earlier: { patch: earlier.patch, native: earlier.native } }),
   }
   foldInto(work, binding, idle, seen.image ?? {}, { ...seen, isRead: true }, own, references, undefined)
-  const { condition, token } = binding.capabilities
+  const { condition, token, fenceMs } = binding.capabilities
   if (condition === 'C2' && token === 'T1' && !isIncluded(work.lane(binding), intent))
-    work.setLane(whileInDoubt(work.lane(binding), intent, seen.atMs))
+    work.setLane(whileInDoubt(work.lane(binding), intent, fenceMs, seen.atMs))
   const written = binding.capabilities.token === 'T0' ? heard : seen.token !== lane.token
   if (written && intent.state === 'unknown') keepPossibleReverts(work, intent, lane, seen)
   return {}

@@ -2,7 +2,7 @@ import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
 import type { MissingReference } from '../merge/references.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
-import type { CanonicalKey } from '../model/ids.ts'
+import type { CanonicalKey, EntityName } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
 import { valuesEquivalent } from '../model/value.ts'
 import { type Resolution, resolve } from '../resolve/resolve.ts'
@@ -77,7 +77,9 @@ export class Observing {
   #matched(prepared: Prepared): RecordState | undefined {
     if (prepared.matchKey === null) return undefined
     const key = this.#turn.batch.matched(prepared.entity.name, prepared.matchKey)
-    return key === null ? undefined : this.#turn.batch.state(key)
+    const record = key === null ? undefined : this.#turn.batch.state(key)
+    // Deleted in this very turn: it matches nothing any more, or what lives under its match key would be deleted with it.
+    return record?.deleted === true ? undefined : record
   }
 
   #follow(prepared: Prepared, resolution: Resolution, link: Link | undefined): void {
@@ -286,6 +288,7 @@ export class Observing {
       const seen = this.#seen(prepared)
       observeBy(work, binding, seen, this.#turn.batch)
       if (prepared.matchKey !== null) {
+        this.#letGo(entity.name, prepared.matchKey)
         work.state = { ...work.state, matchKey: prepared.matchKey }
         work.matches.push({ matchKey: prepared.matchKey, key })
         this.#turn.batch.setMatch(entity.name, prepared.matchKey, key)
@@ -295,6 +298,15 @@ export class Observing {
       this.#finish(prepared, seen.missing)
     })
     if (!folded) this.#turn.batch.undo(key)
+  }
+
+  /** A record that was deleted in this turn gives up its match key before another takes it. */
+  #letGo(entity: EntityName, matchKey: string): void {
+    const key = this.#turn.batch.matched(entity, matchKey)
+    const work = key === null ? undefined : this.#turn.batch.work(key)
+    if (work === undefined) return
+    work.state = { ...work.state, matchKey: null }
+    work.matches.push({ matchKey, key: null })
   }
 
   #linkLane(work: RecordWork, prepared: Prepared, incarnation: number): void {

@@ -30,6 +30,8 @@ export class Turn {
   /** The newest journal entry of this turn. */
   readonly through: JournalPosition
   readonly due: Due
+  /** Lanes that had waited for nothing but a slot: a pause that was over then is over, whatever was done to the wall clock since. */
+  readonly #freed: ReadonlySet<string>
   /** When the answers came that this turn decides on, by what was under way. */
   readonly #answeredAt = new Map<string, number>()
   readonly held: HeldEntry[] = []
@@ -46,12 +48,13 @@ export class Turn {
   /** Reads of records that are not linked yet. */
   readonly reads: { binding: BindingModel; nativeId: NativeId; ref: string }[] = []
 
-  constructor(engine: Engine, through: JournalPosition, due: Due) {
+  constructor(engine: Engine, through: JournalPosition, due: Due, freed: ReadonlySet<string>) {
     this.engine = engine
     this.batch = new Batch(engine.model, engine.store, engine.caches)
     this.nowMs = engine.clock.nowMs()
     this.through = through
     this.due = due
+    this.#freed = freed
   }
 
   done(prepared: Prepared): void {
@@ -116,11 +119,13 @@ export class Turn {
   }
 
   /** Whether the pause of a lane is still running. Durations are monotonic: the wall clock is only asked for one that is not under way yet. */
-  isPausing(key: CanonicalKey, app: AppId, notBeforeMs: number): boolean {
+  isPausing(key: CanonicalKey, app: AppId, notBeforeMs: number, sinceMs = 0): boolean {
     if (notBeforeMs === 0) return false
     const name = laneReason(key, app)
-    if (this.due.size > 0 && this.due.get(name) === notBeforeMs) return false
-    return this.engine.due.awaits(name, notBeforeMs) || isPausing(notBeforeMs, this.nowOf(key, app))
+    if (this.#freed.has(name) || (this.due.size > 0 && this.due.get(name) === notBeforeMs)) return false
+    if (this.engine.due.awaits(name, notBeforeMs)) return true
+    const nowMs = this.nowOf(key, app)
+    return nowMs < sinceMs || isPausing(notBeforeMs, nowMs)
   }
 
   /** A native id has become known: what was told and refers to it can be folded. */

@@ -129,6 +129,8 @@ export interface Lane {
   readonly retry: {
     readonly tries: number
     readonly notBeforeMs: number
+    /** When the pause began, where it may come to be timed only later: a wall clock that shows an earlier time was set back since. */
+    readonly sinceMs?: number
     readonly code: string
     readonly message: string
   } | null

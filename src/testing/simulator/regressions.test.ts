@@ -57,6 +57,8 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   [2017124, 'an entry of a log that was long on its way was taken to show that its users had seen the head of now'],
   [4010192, 'a false 404 to a later try of a write was taken for the end of the first, which had been applied'],
   [4012620, 'a clock set back between an answer and its decision made a lane wait for a quarter of an hour'],
+  [4031338, 'a clock set back made a lane pause again whose pause had been over, and which had waited for a slot only'],
+  [4031569, 'what a user had made was matched with a record that was deleted in the same turn, and deleted with it'],
   [4022549, 'the same, and the first one was applied after the head had gone back to what it was based on'],
   [4022731, 'what was read of a record while its create was in doubt went down with the old answer of a repeated try'],
   [4018390, 'the empty default of an application passed for what a user had entered in another'],
