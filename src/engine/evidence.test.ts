@@ -182,6 +182,48 @@ describe('a log without marks', () => {
     expect(shown('C2').state.lanes[crm]?.intent).toBeNull()
   })
 
+  test('shows writes in their order: what looks like the second is a user’s as long as the first is to come', () => {
+    const first = { ...overlay, native: { n_email: 'a' }, patch: { email: 'a' } }
+    const second = { ...overlay, native: { n_phone: 'p' }, patch: { phone: 'p' } }
+    const told = (email: string) => {
+      const lane = laneOf({
+        image: { n_email: email, n_phone: 'q' },
+        sent: { email, phone: 'q' },
+        overlays: [first, second],
+      })
+      const record = recordOf({ head: headOf({ email: 'a', phone: 'p' }), lanes: { [crm]: lane } })
+      const work = new RecordWork(entityOf(), record, record, () => undefined)
+      const image = { n_email: email, n_phone: 'p' }
+      observeLogged(
+        work,
+        binding,
+        { ...at, image, token: asToken('4'), sourceTimeMs: undefined, isRead: false },
+        references,
+      )
+      return work.state.lanes[crm]?.overlays.length
+    }
+    expect([told('x'), told('a')]).toEqual([2, 0])
+  })
+
+  test('shows no write of a whole part where an element stands that it did not carry', () => {
+    const lane = laneOf({
+      image: { items: true, ...line(1), ...line(2), ...line(3) },
+      sent: { ...held(1), ...held(2), ...held(3) },
+      overlays: [overlay],
+    })
+    const record = recordOf({ head: headOf({ ...held(1), ...held(2), ...held(3) }), lanes: { [crm]: lane } })
+    const work = new RecordWork(entityOf(), record, record, () => undefined)
+    const image = { items: true, ...line(1), ...line(2) }
+    observeLogged(
+      work,
+      binding,
+      { ...at, image, token: asToken('4'), sourceTimeMs: undefined, isRead: false },
+      references,
+    )
+    expect(work.state.lanes[crm]?.overlays).toEqual([overlay])
+    expect(work.state.head['lines[3]']?.value).toBe(false)
+  })
+
   test('shows an element that our write of the whole part took away: nobody has deleted it, it is put back', () => {
     const lane = laneOf({
       image: { items: true, ...line(1), ...line(2), ...line(3) },

@@ -116,6 +116,8 @@ function writeOf(lane: Lane, binding: BindingModel, seen: Observation): Found | 
   for (const overlay of lane.overlays) {
     if (overlay.token === null && isLike(lane.image, seen.image, overlay))
       return { write: overlay, how: 'included', isOpen: false }
+    // Writes stand in the log in their order: as long as one is to come that changes something, no later one has come.
+    if (isMissing(lane.image, overlay)) return null
   }
   const inDoubt = lane.intent?.state === 'unknown' && open !== null && isLike(lane.image, seen.image, open)
   return inDoubt ? { write: open, how: 'included', isOpen: true } : null
@@ -127,20 +129,36 @@ function isLike(before: Image, now: Image | null, write: Overlay): boolean {
   const differs = (path: Path): boolean => path in now && !valuesEqual(now[path], before[path])
   let shows = false
   for (const path in now) {
+    // Parts are written whole: an element that our write did not carry would be gone.
+    if (path.endsWith(']') && now[path] === true && isTakenOut(path, write.native)) return false
     if (!differs(path)) continue
     if (!(path in write.native) || !mayBeRenditionOf(write.native[path], now[path])) return false
     shows = true
   }
   for (const path in before) {
     // An element that is gone: we took it out, or our write of the whole part did not know of it.
-    const container = path.slice(0, path.indexOf('['))
-    if (!path.endsWith(']') || before[path] !== true || now[path] === true || now[container] !== true) continue
-    if (write.native[container] !== true || write.native[path] === true) return false
+    if (!path.endsWith(']') || before[path] !== true || now[path] === true || now[containerOf(path)] !== true) continue
+    if (!isTakenOut(path, write.native)) return false
     shows = true
   }
   const isMissed = (path: Path): boolean => !differs(path) && !mayBeRenditionOf(write.native[path], now[path])
   return shows && !Object.keys(write.native).some((path) => write.native[path] !== false && isMissed(path))
 }
+
+/** Whether a write of ours would change what the log has shown, and so has to be in it. */
+function isMissing(before: Image, { native }: Overlay): boolean {
+  for (const path in native) {
+    const isHeld = native[path] === false ? before[path] !== true : mayBeRenditionOf(native[path], before[path])
+    if (!isHeld) return true
+  }
+  return Object.keys(before).some((path) => path.endsWith(']') && before[path] === true && isTakenOut(path, native))
+}
+
+const containerOf = (element: Path): Path => element.slice(0, element.indexOf('['))
+
+/** Whether a write that carries its parts whole leaves an element out. */
+const isTakenOut = (element: Path, native: Image): boolean =>
+  native[containerOf(element)] === true && native[element] !== true
 
 /**
  * An entry that bears a mark of ours, of a write that is settled already. Of one that was applied: a trigger of the application has answered it in the same transaction, which is its own change in

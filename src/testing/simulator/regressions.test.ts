@@ -83,6 +83,12 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   [3001072, 'two users had come to one value, and the one who changed it again had not seen the other’s', ['B']],
   [4101494, 'a clock set forward between an answer and its decision ended the fence of a blind write', ['B']],
   [860322, 'the same', ['B-']],
+  [
+    4203510,
+    'a user’s entry passed for a write of ours that can only come after one which the log had yet to show',
+    ['B-'],
+  ],
+  [4200966, 'a user took out one element, which passed for our write of the whole part without another', ['B-']],
   [811728, 'the same', ['B-']],
   [450132, 'a change of a record that was deleted elsewhere went unlogged where it came back to the head', ['B']],
   [450034, 'a value of ours that had replaced one set aside was offered to the person who decides', ['B']],
