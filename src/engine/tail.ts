@@ -13,6 +13,8 @@ export class Tail {
   readonly #journal: Journal
   readonly #max: number
   #entries: JournalEntry[] = []
+  /** Entries before this are taken: what is left is not moved for each that goes. */
+  #taken = 0
   /** The next position that belongs at the end. */
   #nextSeq = 1
   #steppedOver = 0
@@ -23,22 +25,23 @@ export class Tail {
   }
 
   get length(): number {
-    return this.#entries.length
+    return this.#entries.length - this.#taken
   }
 
   /** Nothing is left to take, in memory or in the journal. */
   get isEmpty(): boolean {
-    return this.#entries.length === 0 && this.#nextSeq > this.#journal.last()
+    return this.length === 0 && this.#nextSeq > this.#journal.last()
   }
 
   /** Forgets what is in memory and goes on after `position`. */
   restart(position: JournalPosition): void {
     this.#entries = []
+    this.#taken = 0
     this.#nextSeq = position + 1
   }
 
   push(entry: JournalEntry): void {
-    if (entry.seq !== this.#nextSeq || this.#entries.length >= this.#max) return
+    if (entry.seq !== this.#nextSeq || this.length >= this.#max) return
     this.#entries.push(entry)
     this.#nextSeq = entry.seq + 1
   }
@@ -52,7 +55,7 @@ export class Tail {
     let at = cursor
     for (const [i, seq] of positions.entries()) {
       if (seq === null) continue
-      const isNext = seq === at + 1 && seq === this.#nextSeq && this.#entries.length === 0
+      const isNext = seq === at + 1 && seq === this.#nextSeq && this.length === 0
       if (isNext && ++this.#steppedOver % STEPPED_OVER_MAX !== 0) {
         this.#nextSeq = seq + 1
         at = seq
@@ -80,23 +83,33 @@ export class Tail {
   }
 
   #next(max: number): JournalEntry[] | Promise<JournalEntry[]> {
-    if (this.#entries.length === 0 && this.#nextSeq <= this.#journal.last()) return this.#readBack(max)
+    if (this.length === 0 && this.#nextSeq <= this.#journal.last()) return this.#readBack(max)
     return this.#takeEntries(max)
   }
 
   async #readBack(max: number): Promise<JournalEntry[]> {
     const entries = await this.#journal.read(asJournalPosition(this.#nextSeq - 1), max)
-    if (this.#entries.length === 0) for (const entry of entries) this.push(entry)
+    if (this.length === 0) for (const entry of entries) this.push(entry)
     return this.#takeEntries(max)
   }
 
   #takeEntries(max: number): JournalEntry[] {
-    if (this.#entries.length > max) return this.#entries.splice(0, max)
-    const entries = this.#entries
-    this.#entries = []
+    const from = this.#taken
+    const entries = this.#entries.slice(from, from + max)
+    this.#taken += entries.length
+    if (this.#taken === this.#entries.length) {
+      this.#entries = []
+      this.#taken = 0
+    } else if (this.#taken >= FORGET_TAKEN) {
+      this.#entries.splice(0, this.#taken)
+      this.#taken = 0
+    }
     return entries
   }
 }
+
+/** So many taken entries are let go of at once. */
+const FORGET_TAKEN = 1_024
 
 /** A source transaction larger than this is split, visibly: its rest stands in the next commit. */
 const TX_MAX = 10_000
