@@ -38,6 +38,8 @@ export interface PostgresOptions {
   readonly lockTimeoutMs?: number
   /** WAL that the server may hold back for the hub before it is warned of. */
   readonly walWarnBytes?: number
+  /** Names our writes as replicated, so that the server's own replication (`origin = none`) and other tools beside the hub do not carry them on. The user must be allowed to. */
+  readonly origin?: string
   /** What a TRUNCATE does: stop and say so (it names no records), or go past it. */
   readonly truncate?: 'stop' | 'ignore'
 }
@@ -54,6 +56,7 @@ const POSTGRES_KEYS = [
   'statementTimeoutMs',
   'lockTimeoutMs',
   'walWarnBytes',
+  'origin',
   'truncate',
 ] as const satisfies readonly (keyof PostgresOptions)[]
 
@@ -170,6 +173,13 @@ function describe(app: AppId, given: PostgresOptions, bindings: readonly Binding
   const schema = given.schema ?? 'public'
   if (changes === 'triggers')
     for (const table of tables.values()) checkTriggered(`${where}.${table.object}`, table, schema)
+  const { origin = null } = given
+  if (origin !== null && (changes !== 'replication' || !/^[\w.-]{1,60}$/.test(origin)))
+    refuse(
+      `${where}.origin`,
+      `'${origin}' cannot be an origin ${changes === 'replication' ? '' : 'of an application followed by triggers'}`.trimEnd(),
+      'It needs `changes: replication`, and a name of up to 60 letters, digits, dots and dashes.',
+    )
   const options: PostgresAppOptions = {
     app,
     url: given.url,
@@ -184,6 +194,7 @@ function describe(app: AppId, given: PostgresOptions, bindings: readonly Binding
     statementTimeoutMs: number('statementTimeoutMs', 10_000),
     lockTimeoutMs: number('lockTimeoutMs', 1_000),
     walWarnBytes: number('walWarnBytes', 1_073_741_824),
+    origin,
     truncate,
   }
   return {

@@ -7,6 +7,7 @@ import { createPostgresTriggers, type PostgresTriggersOptions } from '../change-
 import { postgresCapabilities } from './capabilities.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import type { PostgresAppOptions } from './options.ts'
+import { bearOrigin } from './origin.ts'
 import { OwnWrites } from './own-writes.ts'
 import { Sessions } from './sessions.ts'
 import { createPostgresSource } from './source.ts'
@@ -47,6 +48,7 @@ export function createPostgresConnector(
       jit: 'off',
     },
     clock: deps.clock,
+    ...(options.origin == null ? {} : { prepare: bearOrigin(options, options.origin) }),
   })
   const reads = new Sessions({
     url,

@@ -54,6 +54,8 @@ export interface PostgresAppOptions {
   readonly lockTimeoutMs: number
   /** WAL that the slot may hold back before it is warned of. */
   readonly walWarnBytes: number
+  /** Origins of replication that the writing sessions bear, `<origin>_1` and on; null: none. */
+  readonly origin?: string | null
   /** What a TRUNCATE of a table in the log does: it names no records, so it cannot be carried as deletes. */
   readonly truncate: 'stop' | 'ignore'
 }

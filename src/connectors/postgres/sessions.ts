@@ -7,6 +7,8 @@ export interface SessionsOptions {
   readonly max: number
   readonly settings: Readonly<Record<string, string | number>>
   readonly clock: Clock
+  /** What a new session does first. */
+  readonly prepare?: (session: Session) => Promise<void>
 }
 
 /** The deadline or the caller ended it; what the server made of it is not known. */
@@ -98,8 +100,12 @@ export class Sessions {
   async #make(): Promise<PgClient> {
     this.#count++
     try {
-      const { url, app, settings } = this.#options
+      const { url, app, settings, prepare } = this.#options
       const client = await connect({ url, app, settings })
+      await prepare?.(sessionOf(client)).catch((error: unknown) => {
+        client.connection.stream.destroy()
+        throw error
+      })
       this.#open.add(client)
       return client
     } catch (error) {
