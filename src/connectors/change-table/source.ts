@@ -1,17 +1,11 @@
 import { SyncError } from '../../errors/index.ts'
 import type { Change, ReadImage } from '../../model/change.ts'
-import {
-  type AppId,
-  asFeedPosition,
-  asNativeId,
-  type FeedPosition,
-  type NativeId,
-  type ObjectId,
-} from '../../model/ids.ts'
+import { type AppId, asNativeId, type FeedPosition, type NativeId, type ObjectId } from '../../model/ids.ts'
 import type { Source } from '../../ports/app.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { failedRead, readErrorOf } from '../tables/errors.ts'
+import { readErrorOf } from '../tables/errors.ts'
 import type { TablePlan } from '../tables/plan.ts'
+import { planOf, RecordReads, type Snapshot } from '../tables/record-reads.ts'
 import { scanRecords } from '../tables/records.ts'
 import type { CallLimits, SqlDatabase, SqlSession } from '../tables/sql.ts'
 import type { ChangeTable } from './change-table.ts'
@@ -54,9 +48,9 @@ export function createChangeTableSource(app: AppId, deps: ChangeTableSourceDeps)
     },
     read: (_feed, after, max, signal) => source.read(after, max, signal),
     confirm: (_feed, position) => source.confirm(position),
-    readRecords: (requests, signal) => source.readRecords(requests, signal),
-    findByCorrelation: (requests, signal) => source.findByCorrelation(requests, signal),
-    scan: (object, after, max, signal) => source.scan(object, after, max, signal),
+    readRecords: (requests, signal) => source.reads.readRecords(requests, signal),
+    findByCorrelation: (requests, signal) => source.reads.findByCorrelation(requests, signal),
+    scan: (object, after, max, signal) => source.reads.scan(object, after, max, signal),
     close: deps.release,
     [Symbol.asyncDispose]: deps.release,
   }
@@ -69,6 +63,7 @@ interface Page {
 }
 
 class ChangeTableSource {
+  readonly reads: RecordReads
   readonly #app: AppId
   readonly #deps: ChangeTableSourceDeps
   /** The last position whose rows were taken out: what it says was delivered need not be carried on. */
@@ -77,6 +72,29 @@ class ChangeTableSource {
   constructor(app: AppId, deps: ChangeTableSourceDeps) {
     this.#app = app
     this.#deps = deps
+    const { clock, database, table } = deps
+    this.reads = new RecordReads(app, {
+      clock,
+      callMs: CALL_MS,
+      within: async (what, limits, work) => {
+        const ready = await (what === 'pages' ? table.listable(limits) : table.usable(limits))
+        return database.read((session) => work(this.#snapshot(session, ready)), limits)
+      },
+    })
+  }
+
+  #snapshot(session: SqlSession, ready: ReadyChangeTable): Snapshot {
+    const { dialect } = this.#deps.database
+    const { names, plans } = ready
+    const told = (object: ObjectId, stored: ReadonlyMap<NativeId, StoredRecord>): ReadImage[] =>
+      [...stored].map(([id, one]) => this.#imageOf(ready, object, id, one))
+    return {
+      plans,
+      images: async (plan, ids) => told(plan.use.object, await readStored(session, dialect, names, plan, ids)),
+      created: async (object, correlationId) =>
+        (await findCreated(session, dialect, names, object, [correlationId])).get(correlationId),
+      page: async (plan, after, max) => told(plan.use.object, await this.#scanPage(session, ready, plan, after, max)),
+    }
   }
 
   #limits(signal: AbortSignal): CallLimits {
@@ -121,7 +139,7 @@ class ChangeTableSource {
   ): Promise<Page> {
     const object = this.#deps.objects[scan.object]
     if (object === undefined) return { changes: [], position: writePosition({ ...from, scan: null }), more: true }
-    const plan = this.#plan(ready, object)
+    const plan = planOf(this.#app, ready.plans, object)
     const after = scan.after === null ? null : asNativeId(scan.after)
     const stored = await this.#deps.database.read(
       (session) => this.#scanPage(session, ready, plan, after, max),
@@ -205,34 +223,6 @@ class ChangeTableSource {
     }
   }
 
-  async readRecords(
-    requests: readonly { readonly object: ObjectId; readonly nativeId: NativeId }[],
-    signal: AbortSignal,
-  ): Promise<readonly ReadImage[]> {
-    const failed = (error: unknown): readonly ReadImage[] =>
-      requests.map(({ object, nativeId }) => ({
-        app: this.#app,
-        object,
-        nativeId,
-        ...failedRead(this.#app, object, error),
-      }))
-    try {
-      const ready = await this.#deps.table.usable(this.#limits(signal))
-      const found = new Map<string, ReadImage>()
-      await this.#deps.database.read(async (session) => {
-        for (const [object, group] of Map.groupBy(requests, (request) => request.object)) {
-          const ids = [...new Set(group.map((request) => request.nativeId))]
-          const { dialect } = this.#deps.database
-          const stored = await readStored(session, dialect, ready.names, this.#plan(ready, object), ids)
-          for (const [id, one] of stored) found.set(recordRef(object, id), this.#imageOf(ready, object, id, one))
-        }
-      }, this.#limits(signal))
-      return requests.map(({ object, nativeId }) => found.get(recordRef(object, nativeId)) as ReadImage)
-    } catch (error) {
-      return failed(error)
-    }
-  }
-
   #imageOf(ready: ReadyChangeTable, object: ObjectId, nativeId: NativeId, one: StoredRecord): ReadImage {
     const base = { app: this.#app, object, nativeId, token: tokenOf(ready.generation, one.seq) }
     if (one.record === null) return { ...base, result: 'missing' }
@@ -243,67 +233,5 @@ class ChangeTableSource {
       ...(one.correlationId === null ? {} : { correlationId: one.correlationId }),
       ...(one.sourceTimeMs === null ? {} : { sourceTimeMs: one.sourceTimeMs }),
     }
-  }
-
-  async findByCorrelation(
-    requests: Parameters<Source['findByCorrelation']>[0],
-    signal: AbortSignal,
-  ): Promise<readonly ReadImage[]> {
-    const none = asNativeId('')
-    try {
-      const ready = await this.#deps.table.usable(this.#limits(signal))
-      return await this.#deps.database.read(async (session) => {
-        const { dialect } = this.#deps.database
-        const results: ReadImage[] = []
-        for (const { object, correlationId } of requests) {
-          const created = await findCreated(session, dialect, ready.names, object, [correlationId])
-          const nativeId = created.get(correlationId)
-          if (nativeId === undefined) {
-            results.push({ app: this.#app, object, nativeId: none, result: 'missing' })
-            continue
-          }
-          const stored = await readStored(session, dialect, ready.names, this.#plan(ready, object), [nativeId])
-          results.push(this.#imageOf(ready, object, nativeId, stored.get(nativeId) as StoredRecord))
-        }
-        return results
-      }, this.#limits(signal))
-    } catch (error) {
-      return requests.map(({ object }) => ({
-        app: this.#app,
-        object,
-        nativeId: none,
-        ...failedRead(this.#app, object, error),
-      }))
-    }
-  }
-
-  async scan(
-    object: ObjectId,
-    after: FeedPosition | null,
-    max: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly records: readonly ReadImage[]; readonly position: FeedPosition | null }> {
-    try {
-      const ready = await this.#deps.table.listable(this.#limits(signal))
-      const plan = this.#plan(ready, object)
-      const stored = await this.#deps.database.read(
-        (session) => this.#scanPage(session, ready, plan, after === null ? null : asNativeId(after), max),
-        this.#limits(signal),
-      )
-      const last = [...stored.keys()].at(-1)
-      return {
-        records: [...stored].map(([id, one]) => this.#imageOf(ready, object, id, one)),
-        position: last === undefined || stored.size < max ? null : asFeedPosition(last),
-      }
-    } catch (error) {
-      throw readErrorOf(this.#app, object, error)
-    }
-  }
-
-  #plan(ready: ReadyChangeTable, object: ObjectId): TablePlan {
-    const plan = ready.plans.get(object)
-    if (plan === undefined)
-      throw new SyncError('internal.bug', `${this.#app} declares no table ${object}; asked for by the hub itself.`)
-    return plan
   }
 }

@@ -1,22 +1,15 @@
 import { SyncError } from '../../errors/index.ts'
 import type { Change, ReadImage } from '../../model/change.ts'
-import {
-  type AppId,
-  asFeedPosition,
-  asNativeId,
-  type FeedPosition,
-  type NativeId,
-  type ObjectId,
-  type Token,
-} from '../../model/ids.ts'
+import { type AppId, asNativeId, type FeedPosition, type NativeId, type ObjectId } from '../../model/ids.ts'
 import { type NativeData, type NativeRecord, type Value, valuesEqual } from '../../model/value.ts'
 import type { Source } from '../../ports/app.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { findCreated, findOps } from '../change-table/statements.ts'
-import { failedRead, readErrorOf } from '../tables/errors.ts'
+import { snapshotOf } from '../change-table/snapshot.ts'
+import { readErrorOf } from '../tables/errors.ts'
 import type { TablePlan } from '../tables/plan.ts'
-import { idText, readRecords, scanRecords } from '../tables/records.ts'
-import { type CallLimits, type Column, SqlFailure, type SqlSession } from '../tables/sql.ts'
+import { RecordReads } from '../tables/record-reads.ts'
+import { idText } from '../tables/records.ts'
+import { type CallLimits, type Column, SqlFailure } from '../tables/sql.ts'
 import type { Binlog, ReadyBinlog } from './binlog.ts'
 import {
   advanced,
@@ -65,9 +58,9 @@ export function createBinlogSource(app: AppId, deps: BinlogSourceDeps): Source {
     },
     read: (_feed, after, max, signal) => source.read(after, max, signal),
     async confirm() {},
-    readRecords: (requests, signal) => source.readRecords(requests, signal),
-    findByCorrelation: (requests, signal) => source.findByCorrelation(requests, signal),
-    scan: (object, after, max, signal) => source.scan(object, after, max, signal),
+    readRecords: (requests, signal) => source.reads.readRecords(requests, signal),
+    findByCorrelation: (requests, signal) => source.reads.findByCorrelation(requests, signal),
+    scan: (object, after, max, signal) => source.reads.scan(object, after, max, signal),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -80,6 +73,7 @@ interface Page {
 }
 
 class BinlogSource {
+  readonly reads: RecordReads
   readonly #app: AppId
   readonly #deps: BinlogSourceDeps
   #stream: BinlogStream | null = null
@@ -92,6 +86,18 @@ class BinlogSource {
   constructor(app: AppId, deps: BinlogSourceDeps) {
     this.#app = app
     this.#deps = deps
+    const { binlog, clock, database } = deps
+    this.reads = new RecordReads(app, {
+      clock,
+      callMs: CALL_MS,
+      within: async (what, limits, work) => {
+        const ready = await (what === 'pages' ? binlog.listable(limits) : binlog.usable(limits))
+        return database.read(async (session) => {
+          const token = await binlog.snapshotToken(session)
+          return work(snapshotOf(app, mariadbDialect, session, ready, () => token))
+        }, limits)
+      },
+    })
   }
 
   #limits(signal: AbortSignal): CallLimits {
@@ -110,7 +116,7 @@ class BinlogSource {
       const ready = await this.#deps.binlog.ready(this.#limits(signal))
       await this.#deps.binlog.compare(known, this.#limits(signal))
       if (known === null) return this.#begin(ready)
-      if (known.scan !== null) return await this.#readScan(ready, known, known.scan, max, signal)
+      if (known.scan !== null) return await this.#readScan(known, known.scan, max, signal)
       return await this.#readLog(ready, known, after as FeedPosition, max, signal)
     } catch (error) {
       this.stop()
@@ -125,7 +131,6 @@ class BinlogSource {
   }
 
   async #readScan(
-    ready: ReadyBinlog,
     from: BinlogPosition,
     scan: NonNullable<BinlogPosition['scan']>,
     max: number,
@@ -133,7 +138,7 @@ class BinlogSource {
   ): Promise<Page> {
     const object = this.#deps.objects[scan.object]
     if (object === undefined) return { changes: [], position: writeBinlogPosition({ ...from, scan: null }), more: true }
-    const page = await this.#scanPage(ready, object, scan.after === null ? null : asNativeId(scan.after), max, signal)
+    const page = await this.reads.page(object, scan.after === null ? null : asNativeId(scan.after), max, signal)
     const last = page.at(-1)?.nativeId
     const next =
       last === undefined || page.length < max ? { object: scan.object + 1, after: null } : { ...scan, after: last }
@@ -241,123 +246,6 @@ class BinlogSource {
       return failure
     }
     return new SqlFailure('lost', error instanceof Error ? error.message : String(error), { cause: error })
-  }
-
-  async #scanPage(
-    ready: ReadyBinlog,
-    object: ObjectId,
-    after: NativeId | null,
-    max: number,
-    signal: AbortSignal,
-  ): Promise<readonly ReadImage[]> {
-    const plan = this.#plan(ready, object)
-    return this.#deps.database.read(async (session) => {
-      const token = await this.#deps.binlog.snapshotToken(session)
-      const records = await scanRecords(mariadbDialect, session, plan, after, max)
-      return this.#images(session, ready, plan, [...records.keys()], records, token)
-    }, this.#limits(signal))
-  }
-
-  async #images(
-    session: SqlSession,
-    ready: ReadyBinlog,
-    plan: TablePlan,
-    ids: readonly NativeId[],
-    records: ReadonlyMap<NativeId, NativeRecord>,
-    token: Token,
-  ): Promise<readonly ReadImage[]> {
-    const { object } = plan.use
-    const ops = await findOps(session, mariadbDialect, ready.names, object, ids)
-    return ids.map((nativeId) => {
-      const record = records.get(nativeId)
-      const base = { app: this.#app, object, nativeId, token }
-      if (record === undefined) return { ...base, result: 'missing' }
-      const correlationId = ops.get(nativeId)?.correlation ?? null
-      return { ...base, result: 'found', record, ...(correlationId === null ? {} : { correlationId }) }
-    })
-  }
-
-  async readRecords(
-    requests: readonly { readonly object: ObjectId; readonly nativeId: NativeId }[],
-    signal: AbortSignal,
-  ): Promise<readonly ReadImage[]> {
-    try {
-      const ready = await this.#deps.binlog.usable(this.#limits(signal))
-      const found = new Map<string, ReadImage>()
-      await this.#deps.database.read(async (session) => {
-        const token = await this.#deps.binlog.snapshotToken(session)
-        for (const [object, group] of Map.groupBy(requests, (request) => request.object)) {
-          const plan = this.#plan(ready, object)
-          const ids = [...new Set(group.map((request) => request.nativeId))]
-          const records = await readRecords(mariadbDialect, session, plan, ids, false)
-          for (const image of await this.#images(session, ready, plan, ids, records, token))
-            found.set(`${object}\u0000${image.nativeId}`, image)
-        }
-      }, this.#limits(signal))
-      return requests.map(({ object, nativeId }) => found.get(`${object}\u0000${nativeId}`) as ReadImage)
-    } catch (error) {
-      return requests.map(({ object, nativeId }) => ({
-        app: this.#app,
-        object,
-        nativeId,
-        ...failedRead(this.#app, object, error),
-      }))
-    }
-  }
-
-  async findByCorrelation(
-    requests: Parameters<Source['findByCorrelation']>[0],
-    signal: AbortSignal,
-  ): Promise<readonly ReadImage[]> {
-    const none = asNativeId('')
-    try {
-      const ready = await this.#deps.binlog.usable(this.#limits(signal))
-      return await this.#deps.database.read(async (session) => {
-        const token = await this.#deps.binlog.snapshotToken(session)
-        const results: ReadImage[] = []
-        for (const { object, correlationId } of requests) {
-          const plan = this.#plan(ready, object)
-          const created = await findCreated(session, mariadbDialect, ready.names, object, [correlationId])
-          const nativeId = created.get(correlationId)
-          const records =
-            nativeId === undefined ? new Map() : await readRecords(mariadbDialect, session, plan, [nativeId], false)
-          const [image] =
-            nativeId === undefined ? [] : await this.#images(session, ready, plan, [nativeId], records, token)
-          results.push(image ?? { app: this.#app, object, nativeId: none, result: 'missing' })
-        }
-        return results
-      }, this.#limits(signal))
-    } catch (error) {
-      return requests.map(({ object }) => ({
-        app: this.#app,
-        object,
-        nativeId: none,
-        ...failedRead(this.#app, object, error),
-      }))
-    }
-  }
-
-  async scan(
-    object: ObjectId,
-    after: FeedPosition | null,
-    max: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly records: readonly ReadImage[]; readonly position: FeedPosition | null }> {
-    try {
-      const ready = await this.#deps.binlog.listable(this.#limits(signal))
-      const records = await this.#scanPage(ready, object, after === null ? null : asNativeId(after), max, signal)
-      const last = records.at(-1)?.nativeId
-      return { records, position: last === undefined || records.length < max ? null : asFeedPosition(last) }
-    } catch (error) {
-      throw readErrorOf(this.#app, object, error)
-    }
-  }
-
-  #plan(ready: ReadyBinlog, object: ObjectId): TablePlan {
-    const plan = ready.plans.get(object)
-    if (plan === undefined)
-      throw new SyncError('internal.bug', `${this.#app} declares no table ${object}; asked for by the hub itself.`)
-    return plan
   }
 }
 

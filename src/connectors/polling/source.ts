@@ -1,9 +1,8 @@
 import { hash } from 'node:crypto'
 import { SyncError } from '../../errors/index.ts'
-import type { Change, ReadImage } from '../../model/change.ts'
+import type { Change } from '../../model/change.ts'
 import {
   type AppId,
-  asFeedPosition,
   asNativeId,
   asToken,
   type FeedPosition,
@@ -15,10 +14,12 @@ import { encodeData, type NativeRecord } from '../../model/value.ts'
 import type { Source } from '../../ports/app.ts'
 import type { Clock, Log } from '../../ports/clock.ts'
 import type { Names } from '../change-table/ddl.ts'
-import { findCreated, findOps } from '../change-table/statements.ts'
-import { failedRead, readErrorOf } from '../tables/errors.ts'
+import { snapshotOf } from '../change-table/snapshot.ts'
+import { findOps } from '../change-table/statements.ts'
+import { readErrorOf } from '../tables/errors.ts'
 import type { TablePlan, TablePlans } from '../tables/plan.ts'
-import { idParam, idText, readRecords, scanRecords } from '../tables/records.ts'
+import { planOf, RecordReads } from '../tables/record-reads.ts'
+import { idParam, idText, readRecords } from '../tables/records.ts'
 import type { CallLimits, SqlDatabase, SqlSession } from '../tables/sql.ts'
 import { absenceOf } from './absent.ts'
 import type { PollingOptions } from './options.ts'
@@ -47,7 +48,17 @@ export interface PollingSourceDeps {
 /** Changes of an application whose tables are asked again and again, because nothing else is allowed: one feed for each table. */
 export function createPollingSource(app: AppId, deps: PollingSourceDeps): Source {
   const polls = new Map(deps.objects.map((object) => [object as string, new TablePoll(app, object, deps)]))
-  const reads = new Reads(app, deps)
+  const { clock, database } = deps
+  const reads = new RecordReads(app, {
+    clock,
+    callMs: CALL_MS,
+    within: async (_what, limits, work) => {
+      const ready = await deps.ready(limits)
+      const versionIn = (plan: TablePlan, record: NativeRecord | undefined): Token | undefined =>
+        record === undefined ? undefined : versionOf(plan, record)
+      return database.read((session) => work(snapshotOf(app, database.dialect, session, ready, versionIn)), limits)
+    },
+  })
   return {
     app,
     listens: [],
@@ -61,8 +72,8 @@ export function createPollingSource(app: AppId, deps: PollingSourceDeps): Source
       return poll.read(after, max, signal)
     },
     async confirm() {},
-    readRecords: (requests, signal) => reads.records(requests, signal),
-    findByCorrelation: (requests, signal) => reads.find(requests, signal),
+    readRecords: (requests, signal) => reads.readRecords(requests, signal),
+    findByCorrelation: (requests, signal) => reads.findByCorrelation(requests, signal),
     scan: (object, after, max, signal) => reads.scan(object, after, max, signal),
     close: deps.release,
     [Symbol.asyncDispose]: deps.release,
@@ -121,7 +132,7 @@ class TablePoll {
       this.#pending = null
       if (from.within === null) this.#toldNow = new Map()
       const ready = await this.#deps.ready(limits)
-      const plan = planOf(this.#app, ready, this.#object)
+      const plan = planOf(this.#app, ready.plans, this.#object)
       const page = await this.#deps.database.read((session) => this.#page(session, ready, plan, from, max), limits)
       const suspects = page.isOver ? await this.#sweep(plan, limits) : []
       const changes = [...page.changes, ...suspects.map((nativeId) => hint(this.#app, this.#object, nativeId))]
@@ -250,125 +261,4 @@ function image(app: AppId, plan: TablePlan, nativeId: NativeId, record: NativeRe
 export function versionOf(plan: TablePlan, record: NativeRecord): Token | undefined {
   const value = plan.use.version === null ? undefined : record[plan.use.version]
   return value === undefined || value === null ? undefined : asToken(String(value))
-}
-
-function planOf(app: AppId, ready: ReadyPolling, object: ObjectId): TablePlan {
-  const plan = ready.plans.get(object)
-  if (plan === undefined)
-    throw new SyncError('internal.bug', `${app} declares no table ${object}; asked for by the hub itself.`)
-  return plan
-}
-
-/** Reads by id, by correlation id and page by page. */
-class Reads {
-  readonly #app: AppId
-  readonly #deps: PollingSourceDeps
-
-  constructor(app: AppId, deps: PollingSourceDeps) {
-    this.#app = app
-    this.#deps = deps
-  }
-
-  #limits(signal: AbortSignal): CallLimits {
-    return { untilMs: this.#deps.clock.monotonicMs() + CALL_MS, signal }
-  }
-
-  async #images(
-    session: SqlSession,
-    ready: ReadyPolling,
-    plan: TablePlan,
-    ids: readonly NativeId[],
-    records: ReadonlyMap<NativeId, NativeRecord>,
-  ): Promise<readonly ReadImage[]> {
-    const ops = await findOps(session, this.#deps.database.dialect, ready.names, plan.use.object, ids)
-    return ids.map((nativeId) => {
-      const record = records.get(nativeId)
-      const base = { app: this.#app, object: plan.use.object, nativeId }
-      if (record === undefined) return { ...base, result: 'missing' }
-      const token = versionOf(plan, record)
-      const correlationId = ops.get(nativeId)?.correlation ?? null
-      return {
-        ...base,
-        result: 'found',
-        record,
-        ...(token === undefined ? {} : { token }),
-        ...(correlationId === null ? {} : { correlationId }),
-      }
-    })
-  }
-
-  async records(requests: Parameters<Source['readRecords']>[0], signal: AbortSignal): Promise<readonly ReadImage[]> {
-    try {
-      const ready = await this.#deps.ready(this.#limits(signal))
-      const { dialect } = this.#deps.database
-      const found = new Map<string, ReadImage>()
-      await this.#deps.database.read(async (session) => {
-        for (const [object, group] of Map.groupBy(requests, (request) => request.object)) {
-          const plan = planOf(this.#app, ready, object)
-          const ids = [...new Set(group.map((request) => request.nativeId))]
-          const records = await readRecords(dialect, session, plan, ids, false)
-          for (const one of await this.#images(session, ready, plan, ids, records))
-            found.set(`${object}\u0000${one.nativeId}`, one)
-        }
-      }, this.#limits(signal))
-      return requests.map(({ object, nativeId }) => found.get(`${object}\u0000${nativeId}`) as ReadImage)
-    } catch (error) {
-      return requests.map(({ object, nativeId }) => ({
-        app: this.#app,
-        object,
-        nativeId,
-        ...failedRead(this.#app, object, error),
-      }))
-    }
-  }
-
-  async find(requests: Parameters<Source['findByCorrelation']>[0], signal: AbortSignal): Promise<readonly ReadImage[]> {
-    const none = asNativeId('')
-    try {
-      const ready = await this.#deps.ready(this.#limits(signal))
-      const { dialect } = this.#deps.database
-      return await this.#deps.database.read(async (session) => {
-        const results: ReadImage[] = []
-        for (const { object, correlationId } of requests) {
-          const plan = planOf(this.#app, ready, object)
-          const nativeId = (await findCreated(session, dialect, ready.names, object, [correlationId])).get(
-            correlationId,
-          )
-          const ids = nativeId === undefined ? [] : [nativeId]
-          const records = await readRecords(dialect, session, plan, ids, false)
-          const [one] = await this.#images(session, ready, plan, ids, records)
-          results.push(one ?? { app: this.#app, object, nativeId: none, result: 'missing' })
-        }
-        return results
-      }, this.#limits(signal))
-    } catch (error) {
-      return requests.map(({ object }) => ({
-        app: this.#app,
-        object,
-        nativeId: none,
-        ...failedRead(this.#app, object, error),
-      }))
-    }
-  }
-
-  async scan(
-    object: ObjectId,
-    after: FeedPosition | null,
-    max: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly records: readonly ReadImage[]; readonly position: FeedPosition | null }> {
-    try {
-      const ready = await this.#deps.ready(this.#limits(signal))
-      const plan = planOf(this.#app, ready, object)
-      const records = await this.#deps.database.read(async (session) => {
-        const from = after === null ? null : asNativeId(after)
-        const found = await scanRecords(this.#deps.database.dialect, session, plan, from, max)
-        return this.#images(session, ready, plan, [...found.keys()], found)
-      }, this.#limits(signal))
-      const last = records.at(-1)?.nativeId
-      return { records, position: last === undefined || records.length < max ? null : asFeedPosition(last) }
-    } catch (error) {
-      throw readErrorOf(this.#app, object, error)
-    }
-  }
 }
