@@ -2,6 +2,7 @@ import { BROKER_CODES } from './broker-codes.ts'
 import { CHECK_CODES } from './check-codes.ts'
 import type { CodeEntry } from './code-entry.ts'
 import { CONTACT_CODES } from './contact-codes.ts'
+import { DATABASE_CODES } from './database-codes.ts'
 import { FLOW_CODES } from './flow-codes.ts'
 
 export type { Handling } from './code-entry.ts'
@@ -278,42 +279,7 @@ export const ERROR_CODES = {
     manual:
       'The row or a value of it is larger than the database takes. Shorten the value; a newer one tries once more.',
   },
-  'database.schema': {
-    handling: 'stop',
-    status: 500,
-    manual:
-      'A table or column that the config names is not there, or is not of a kind that can be kept equal. The message names it and what there is instead. Correct the config or the database; it is looked at again by itself.',
-  },
-  'database.no-key': {
-    handling: 'stop',
-    status: 500,
-    manual:
-      'The id of a table is not unique there, or the log does not name deleted rows by it. The message holds the statement that makes it so.',
-  },
-  'database.generated': {
-    handling: 'stop',
-    status: 500,
-    manual:
-      'A mapped column is computed by the database. It cannot be written, and before PostgreSQL 18 the log leaves it out. Map it with readOnly() or derived(), as the message says.',
-  },
-  'database.privileges': {
-    handling: 'stop',
-    status: 500,
-    manual:
-      'The database user lacks a right that the connector needs. The message holds the statements that an administrator runs.',
-  },
-  'database.log-off': {
-    handling: 'stop',
-    status: 500,
-    manual:
-      'The database does not write the log that changes are read from (PostgreSQL: `wal_level` is not `logical`). The message holds what to set; it needs a restart of the database.',
-  },
-  'database.read-only': {
-    handling: 'retry',
-    status: 502,
-    manual:
-      'The server takes no writes: it is a replica, or set to read-only. Name the server that takes writes; after a failover it goes on by itself.',
-  },
+  ...DATABASE_CODES,
   'driver.missing': {
     handling: 'stop',
     status: 500,
@@ -360,12 +326,6 @@ export const ERROR_CODES = {
     status: 500,
     manual:
       "A table was truncated. The log names no records then, so nothing can be deleted elsewhere record by record. Set `truncate: 'ignore'` in the config to go past it; the records stay in the other applications until they are deleted there.",
-  },
-  'database.change-table': {
-    handling: 'stop',
-    status: 500,
-    manual:
-      'The change table in an application was made by another version of Latchwork. Use that version, or give the application another `prefix`, which begins a change table of its own.',
   },
   'source.log-purged': {
     handling: 'stop',

@@ -145,3 +145,26 @@ describe.skipIf(!hasMariadb)('a MariaDB server', () => {
     expect(brief(refused === undefined ? [] : [refused])).toEqual(['refused park target.rejected'])
   })
 })
+
+test.skipIf(!hasMariadb)(
+  'a server that says that it is MySQL, or is too old, is refused before anything is done there',
+  async () => {
+    for (const version of ['8.0.36', '10.4.34-MariaDB']) {
+      await using other = await startMariadb({ version })
+      await using shop = await FakeShop.open(other, ITEMS_SQL)
+      for (const mode of MODES) {
+        const bench = new Bench(shop, mode, [ITEMS])
+        const failure = await bench.failure()
+        expect([failure.code, failure.message]).toEqual([
+          'database.unsupported',
+          expect.stringMatching(/is for MariaDB 10\.5 or later/),
+        ])
+        expect(brief(await bench.write(update(1, 'ours')))).toEqual(['refused retry database.unsupported'])
+        await bench.connector.source.close()
+        await bench.connector.target.close()
+      }
+      expect(await shop.rows('show tables')).toHaveLength(1)
+    }
+  },
+  60_000,
+)

@@ -1,5 +1,7 @@
+import { SyncError } from '../../errors/index.ts'
 import type { AppId } from '../../model/ids.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { PooledSession, pollPause, SessionPool, untilUncontended } from '../tables/session-pool.ts'
 import {
   type CallLimits,
   type SqlDatabase,
@@ -33,28 +35,23 @@ export interface MariadbDatabaseOptions {
 const CONNECT_TIMEOUT_MS = 5_000
 /** For the lock on a table's definition, which a trigger needs: whoever waits for it makes everybody else wait. */
 const LOCK_WAIT_S = 5
-/** A deadlock is resolved by the next try, nearly always; what is not is left to the engine's pauses. */
-const CONTENTION_TRIES = 4
-const CONTENTION_PAUSE_MS = 20
-
 /** A MariaDB database that belongs to another program. */
 export class MariadbDatabase implements SqlDatabase {
   readonly dialect = mariadbDialect
   readonly #options: MariadbDatabaseOptions
-  readonly #idle: Session[] = []
-  readonly #waiting: (() => void)[] = []
-  #open = 0
-  #closed = false
+  readonly #pool: SessionPool<Session>
 
   constructor(options: MariadbDatabaseOptions) {
     this.#options = options
+    const { clock, connectionsMax: max, onReplaced } = options
+    this.#pool = new SessionPool({ clock, max, onReplaced, open: () => this.#connect() })
   }
 
   read<T>(work: (session: SqlSession) => Promise<T>, limits: CallLimits): Promise<T> {
-    return this.#call(limits, async (session) => {
-      await session.run('start transaction with consistent snapshot, read only')
+    return this.#pool.use(limits, async (session) => {
+      await session.begin('start transaction with consistent snapshot, read only')
       const result = await work(session)
-      await session.run('commit')
+      await session.commit()
       return result
     })
   }
@@ -69,120 +66,37 @@ export class MariadbDatabase implements SqlDatabase {
     limits: CallLimits,
   ): Promise<{ readonly result: T; readonly gtid: string }> {
     const { clock, isolation } = this.#options
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.#call(limits, async (session) => {
-          await session.run(`set transaction isolation level ${isolation}`)
-          await session.run('start transaction')
-          const result = await work(session)
-          await session.commit()
-          const { rows } = await session.run('select @@last_gtid').catch(() => ({ rows: [['']] }))
-          return { result, gtid: String(rows[0]?.[0] ?? '') }
-        })
-      } catch (error) {
-        const again = error instanceof SqlFailure && error.kind === 'contention' && tries < CONTENTION_TRIES
-        if (!again || clock.monotonicMs() + CONTENTION_PAUSE_MS * tries >= limits.untilMs) throw error
-        await new Promise<void>((resolve) => clock.timer(CONTENTION_PAUSE_MS * tries, resolve))
-      }
-    }
+    return untilUncontended(clock, limits, () =>
+      this.#pool.use(limits, async (session) => {
+        await session.run(`set transaction isolation level ${isolation}`)
+        await session.begin('start transaction')
+        const result = await work(session)
+        await session.commit()
+        const { rows } = await session.run('select @@last_gtid').catch(() => ({ rows: [['']] }))
+        return { result, gtid: String(rows[0]?.[0] ?? '') }
+      }),
+    )
   }
 
   changed(maxMs: number, signal: AbortSignal): Promise<boolean> {
-    const { clock, pollMs } = this.#options
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    const done = (): void => {
-      timer.cancel()
-      signal.removeEventListener('abort', done)
-      resolve(!signal.aborted)
-    }
-    const timer = clock.timer(Math.min(pollMs, maxMs), done)
-    signal.addEventListener('abort', done, { once: true })
-    if (signal.aborted) done()
-    return promise
-  }
-
-  /** A connection that was idle may have been cut without our knowing; then nothing was done on it, and another is taken. */
-  async #call<T>(limits: CallLimits, work: (session: Session) => Promise<T>): Promise<T> {
-    for (;;) {
-      let wasIdle = false
-      try {
-        return await this.#once(limits, (session) => {
-          wasIdle = session.isReused
-          return work(session)
-        })
-      } catch (error) {
-        const again = wasIdle && error instanceof SqlFailure && error.kind === 'lost' && !error.mayBeApplied
-        if (!again) throw error
-      }
-    }
-  }
-
-  /** Runs on one connection; whatever goes wrong leaves it clean or gone. */
-  async #once<T>({ untilMs, signal }: CallLimits, work: (session: Session) => Promise<T>): Promise<T> {
-    if (signal.aborted || this.#closed) throw new SqlFailure('unavailable', 'the hub is stopping')
-    const { clock } = this.#options
-    let session: Session | undefined
-    const gaveUp = Promise.withResolvers<never>()
-    const giveUp = (kind: 'timeout' | 'unavailable', why: string): void => {
-      const mayBeApplied = session?.isCommitting ?? false
-      session?.destroy()
-      gaveUp.reject(new SqlFailure(kind, why, { mayBeApplied }))
-    }
-    const timer = clock.timer(Math.max(0, untilMs - clock.monotonicMs()), () =>
-      giveUp('timeout', 'no answer within the time allowed'),
-    )
-    const onAbort = (): void => giveUp('unavailable', 'the hub is stopping')
-    signal.addEventListener('abort', onAbort, { once: true })
-    gaveUp.promise.catch(() => undefined)
-    try {
-      session = await Promise.race([this.#acquire(), gaveUp.promise])
-      return await Promise.race([work(session), gaveUp.promise])
-    } catch (error) {
-      const failure = mariadbFailure(error)
-      if (failure instanceof SqlFailure && (failure.kind === 'lost' || failure.kind === 'unreachable'))
-        this.#options.onReplaced()
-      throw failure
-    } finally {
-      timer.cancel()
-      signal.removeEventListener('abort', onAbort)
-      if (session !== undefined) await this.#release(session)
-    }
-  }
-
-  async #acquire(): Promise<Session> {
-    for (;;) {
-      const idle = this.#idle.pop()
-      if (idle !== undefined && !idle.isBroken) {
-        idle.isReused = true
-        return idle
-      }
-      if (idle !== undefined) {
-        this.#open--
-        continue
-      }
-      if (this.#open < this.#options.connectionsMax) break
-      await new Promise<void>((resolve) => void this.#waiting.push(resolve))
-    }
-    this.#open++
-    try {
-      return await this.#connect()
-    } catch (error) {
-      this.#open--
-      this.#waiting.shift()?.()
-      throw error
-    }
+    return pollPause(this.#options.clock, Math.min(this.#options.pollMs, maxMs), signal)
   }
 
   async #connect(): Promise<Session> {
     const { app, connection, lockTimeoutMs, statementTimeoutMs } = this.#options
     const mysql = await loadMysql(app)
-    const raw = await mysql.createConnection({
-      ...connection,
-      charset: 'utf8mb4',
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      multipleStatements: false,
-    })
+    const raw = await mysql
+      .createConnection({
+        ...connection,
+        charset: 'utf8mb4',
+        connectTimeout: CONNECT_TIMEOUT_MS,
+        multipleStatements: false,
+      })
+      .catch((error: unknown) => {
+        throw mariadbFailure(error)
+      })
     const session = new Session(raw)
+    await checkServer(app, session)
     // Strict, whatever the server's default: a value that does not fit is refused and never cut. The escapes of the driver rely on this mode too.
     await session.run("set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'")
     await session.run(
@@ -191,24 +105,11 @@ export class MariadbDatabase implements SqlDatabase {
     await session
       .run(`set session max_statement_time = ${statementTimeoutMs / 1000}`)
       .catch(() => undefined /* MySQL has no such limit for writes */)
-    const { rows } = await session.run('select @@max_allowed_packet')
-    session.statementBytesMax = Number(rows[0]?.[0])
     return session
   }
 
-  async #release(session: Session): Promise<void> {
-    if (!session.isBroken && !this.#closed) await session.rollback()
-    if (session.isBroken || this.#closed) {
-      session.destroy()
-      this.#open--
-    } else this.#idle.push(session)
-    this.#waiting.shift()?.()
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await Promise.all(this.#idle.splice(0).map((session) => session.end()))
+  close(): Promise<void> {
+    return this.#pool.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -216,40 +117,51 @@ export class MariadbDatabase implements SqlDatabase {
   }
 }
 
+/** Another kind of server would fail at the first write: MySQL returns no new ids, and names its transactions otherwise. */
+async function checkServer(app: AppId, session: Session): Promise<void> {
+  const { rows } = await session.run('select version(), @@max_allowed_packet')
+  const version = String(rows[0]?.[0])
+  session.statementBytesMax = Number(rows[0]?.[1])
+  const [, major = '0', minor = '0'] = /^(\d+)\.(\d+)/.exec(version) ?? []
+  const isKnown = /mariadb/i.test(version) && Number(major) * 100 + Number(minor) >= OLDEST
+  if (isKnown) return
+  session.destroy()
+  throw new SyncError(
+    'database.unsupported',
+    `${app}: the server is version ${version}, and this connector is for MariaDB 10.5 or later. MySQL is not supported: no server of it was there to try the connector on.`,
+    { place: { app }, retryAfterMs: LOOK_AGAIN_MS },
+  )
+}
+
+const OLDEST = 10_05
+const LOOK_AGAIN_MS = 10_000
+
 /** Of a packet, with room to spare. */
 const HEADER_BYTES = 64
 /** A character of text is four bytes of UTF-8 at most, or two when it is escaped; a byte is two digits. */
 const CHAR_BYTES_MAX = 4
 
-class Session implements SqlSession {
+class Session extends PooledSession {
   readonly #connection: MysqlConnection
-  isBroken = false
-  isReused = false
-  isCommitting = false
   /** What the server takes at once. One that is longer ends the connection, often before the server has said why. */
   statementBytesMax = Number.POSITIVE_INFINITY
-  #inTransaction = false
 
   constructor(connection: MysqlConnection) {
+    super()
     this.#connection = connection
     connection.on('error', () => {
       this.isBroken = true
     })
   }
 
-  async run(sql: string, params: readonly SqlParam[] = []): Promise<SqlResult> {
+  protected async send(sql: string, params: readonly SqlParam[]): Promise<SqlResult> {
     this.#checkSize(sql, params)
-    if (sql.startsWith('start transaction')) this.#inTransaction = true
     try {
       const [result] = await this.#connection.query({ sql, values: params, rowsAsArray: true, typeCast: exactly })
-      if (sql === 'commit') this.#inTransaction = false
       if (Array.isArray(result)) return { rows: result as SqlRow[], changes: 0 }
       return { rows: [], changes: (result as { affectedRows?: number }).affectedRows ?? 0 }
     } catch (error) {
-      const failure = mariadbFailure(error, { mayBeApplied: false })
-      if (failure instanceof SqlFailure && (failure.kind === 'lost' || failure.kind === 'unreachable'))
-        this.isBroken = true
-      throw failure
+      throw mariadbFailure(error)
     }
   }
 
@@ -266,34 +178,11 @@ class Session implements SqlSession {
       )
   }
 
-  /** From here on nobody can say that nothing was applied, unless the server itself says so. */
-  async commit(): Promise<void> {
-    this.isCommitting = true
-    try {
-      await this.run('commit')
-    } catch (error) {
-      const lost = error instanceof SqlFailure && (error.kind === 'lost' || error.kind === 'failed')
-      throw lost ? new SqlFailure(error.kind, error.message, { cause: error, mayBeApplied: true }) : error
-    } finally {
-      this.isCommitting = false
-    }
-  }
-
-  async rollback(): Promise<void> {
-    if (!this.#inTransaction) return
-    this.#inTransaction = false
-    await this.run('rollback').catch(() => {
-      this.isBroken = true
-    })
-  }
-
-  destroy(): void {
-    this.isBroken = true
+  protected cut(): void {
     this.#connection.destroy()
   }
 
-  async end(): Promise<void> {
-    this.isBroken = true
+  protected async leave(): Promise<void> {
     await this.#connection.end().catch(() => this.#connection.destroy())
   }
 }

@@ -86,6 +86,11 @@ const versions = async (desk: TestDatabase, store: TestDatabase) => [
   await store.rows('SELECT code, xmin FROM clients ORDER BY code'),
 ]
 
+interface Status {
+  readonly idle: boolean
+  readonly parkedEntries: readonly { readonly app: string; readonly code: string; readonly message: string }[]
+}
+
 class Pair implements AsyncDisposable {
   readonly desk: TestDatabase
   readonly store: TestDatabase
@@ -121,11 +126,15 @@ class Pair implements AsyncDisposable {
     this.#hub = null
   }
 
+  async status(): Promise<Status> {
+    return (await (await fetch(`${this.#hub?.url}/api/status`)).json()) as Status
+  }
+
   /** Waits until both sides hold the same and the hub has nothing left to do. */
   async settle(): Promise<void> {
     await eventually(
       async () => {
-        const status = (await (await fetch(`${this.#hub?.url}/api/status`)).json()) as { idle: boolean }
+        const status = await this.status()
         return [status.idle, await storeCustomers(this.store), await storeOrders(this.store)]
       },
       async () => [true, await deskCustomers(this.desk), await deskOrders(this.desk)],
@@ -273,6 +282,33 @@ describe('two PostgreSQL applications', () => {
     const before = await versions(desk, store)
     await pause(500)
     expect(await versions(desk, store)).toEqual(before)
+  })
+
+  test('a value that the mapping cannot hold sets its record aside with its reason, and nothing else; the next good one goes on', async () => {
+    await using pair = await Pair.open()
+    const { desk, store } = pair
+    await desk.one("INSERT INTO customers (full_name, email) VALUES ('Ada', 'ada@x'), ('Bob', 'bob@x')")
+    await pair.start()
+    await pair.settle()
+    await desk.one("UPDATE customers SET credit = 'NaN' WHERE email = 'ada@x'")
+    await desk.one("UPDATE customers SET full_name = 'Bob B.' WHERE email = 'bob@x'")
+    await eventually(
+      async () => [
+        (await pair.status()).parkedEntries.map(({ app, code }) => [app, code]),
+        await storeCustomers(store),
+      ],
+      async () => [
+        [['desk', 'config.value-invalid']],
+        [
+          { name: 'Ada', email: 'ada@x', credit: '0.00' },
+          { name: 'Bob B.', email: 'bob@x', credit: '0.00' },
+        ],
+      ],
+    )
+    expect((await pair.status()).parkedEntries[0]?.message).toMatch(/credit/)
+    await desk.one("UPDATE customers SET credit = 5 WHERE email = 'ada@x'")
+    await pair.settle()
+    expect((await pair.status()).parkedEntries).toEqual([])
   })
 
   test('what happened while the hub was away arrives, and a restart of a database is survived', async () => {
