@@ -35,7 +35,11 @@ export class SyncError extends Error {
       readonly parts?: readonly ErrorPart[]
     } = {},
   ) {
+    // Where it was made says nothing of a refusal that is part of the work, and looking up the stack is most of what one costs: a flood of them must stay cheap.
+    const framesMax = Error.stackTraceLimit
+    if (ERROR_CODES[code].handling === 'retry') Error.stackTraceLimit = 0
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    Error.stackTraceLimit = framesMax
     this.code = code
     this.handling = ERROR_CODES[code].handling
     this.place = options.place ?? {}

@@ -27,9 +27,10 @@ export const jsonFormat: Format = {
     if (type !== undefined && type !== 'application/json' && (!jsonType.test(type) || foreignCharset.test(type)))
       checkType(type, ['application/json'], 'in UTF-8')
     const text = utf8Text(bytes)
-    const data = parseStrict(text)
+    const isRisky = riskyNumber.test(text)
+    const data = parseStrict(text, isRisky)
     if (Array.isArray(data)) return jsonDocuments(data, limits)
-    return isPlain(text) ? { ...singleDocument(data), text } : singleDocument(data)
+    return !isRisky && isPlain(text) ? { ...singleDocument(data), text } : singleDocument(data)
   },
   encode: (value): Encoded => ({ contentType: 'application/json', body: writeJson(value) }),
   fault: problemJson,
@@ -40,8 +41,8 @@ function jsonDocuments(data: readonly NativeData[], limits: FormatLimits): Decod
   return documentList(data)
 }
 
-/** Whether any reader makes of it what is made of it here: no number that a double cannot hold, no escape, nothing that looks like our own tag. */
-const isPlain = (text: string): boolean => !text.includes('\\') && !text.includes('$int64"') && !riskyNumber.test(text)
+/** Whether, but for its numbers, any reader makes of it what is made of it here: no escape, nothing that looks like our own tag. */
+const isPlain = (text: string): boolean => !text.includes('\\') && !text.includes('$int64"')
 
 /**
  * Strict JSON (RFC 8259) from raw bytes, without losing a digit: integers beyond 2^53 become bigint, other numbers that a double cannot hold stay the text
@@ -53,8 +54,8 @@ export function parseJson(bytes: Uint8Array): NativeData {
   return parseStrict(utf8Text(bytes))
 }
 
-function parseStrict(text: string): NativeData {
-  const data = parseJsonText(text)
+function parseStrict(text: string, isRisky?: boolean): NativeData {
+  const data = parseJsonText(text, false, isRisky)
   if (countKeys(text) !== keysIn(data)) checkDuplicates(text)
   return data
 }
@@ -82,13 +83,11 @@ function checkDuplicates(text: string): void {
 const duplicateKey = (text: string, { key, at }: { readonly key: string; readonly at: number }): SyncError =>
   forbidden(`the key ${JSON.stringify(key.slice(0, 100))} stands twice in one object at ${placeOf(text, at)}`)
 
-function parseJsonText(text: string, isReply = false): NativeData {
+function parseJsonText(text: string, isReply = false, isRisky = riskyNumber.test(text)): NativeData {
   if (opensMoreThan(text, JSON_DEPTH_MAX)) checkDepth(text)
   let data: unknown
   try {
-    data = riskyNumber.test(text)
-      ? JSON.parse(text, keepExact as (key: string, value: unknown) => unknown)
-      : JSON.parse(text)
+    data = isRisky ? JSON.parse(text, keepExact as (key: string, value: unknown) => unknown) : JSON.parse(text)
   } catch (error) {
     const flaw = findFlaw(text)
     if (flaw?.flaw === 'duplicate') throw duplicateKey(text, flaw)
