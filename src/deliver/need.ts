@@ -1,4 +1,5 @@
 import { SyncError } from '../errors/index.ts'
+import { hasAgreed } from '../model/basis.ts'
 import type { BindingModel, FieldMapping } from '../model/entity.ts'
 import { type AppId, asNativeId, type CanonicalKey, type EntityName, type NativeId } from '../model/ids.ts'
 import type { HeadCell, Lane, RecordState } from '../model/record.ts'
@@ -16,7 +17,7 @@ export interface Need {
  * (`whole`) all of them. Level-triggered: it looks at states, never at events.
  */
 export function needOf(binding: BindingModel, record: RecordState, lane: Lane, whole: boolean): Need | null {
-  const collector = new Collector(record, whole ? NOTHING : lane.sent, whole)
+  const collector = new Collector(record, whole ? NOTHING : lane.sent, whole, isRetold(binding, record, lane))
   for (const mapping of binding.fields) {
     if (mapping.direction !== 'in' && mapping.encode !== null) collector.field(mapping.field)
   }
@@ -30,6 +31,15 @@ export function needOf(binding: BindingModel, record: RecordState, lane: Lane, w
   return collector.result()
 }
 
+/**
+ * Where messages say where their values come from, a value that went away and came back is told again, though the application has had it: it comes from elsewhere now, and whoever knows of the old one alone would take
+ * what came between for the newer.
+ */
+const isRetold = (binding: BindingModel, record: RecordState, lane: Lane): ((path: Path) => boolean) =>
+  binding.capabilities.lineage === true ? (path) => !hasAgreed(record, lane, path) : never
+
+const never = (): boolean => false
+
 const NOTHING: Lane['sent'] = {}
 const NONE_PARKED: RecordState['parkedPaths'] = {}
 
@@ -41,7 +51,10 @@ class Collector {
   readonly #parked: RecordState['parkedPaths']
   #origin: HeadCell['origin'] | null = null
 
-  constructor(record: RecordState, sent: Lane['sent'], whole: boolean) {
+  readonly #isRetold: (path: Path) => boolean
+
+  constructor(record: RecordState, sent: Lane['sent'], whole: boolean, isRetold: (path: Path) => boolean) {
+    this.#isRetold = isRetold
     this.record = record
     this.sent = sent
     this.#parked = whole ? NONE_PARKED : record.parkedPaths
@@ -49,7 +62,8 @@ class Collector {
 
   field(path: Path): void {
     const cell = this.record.head[path]
-    if (cell === undefined || path in this.#parked || valuesEqual(cell.value, this.sent[path])) return
+    if (cell === undefined || path in this.#parked) return
+    if (valuesEqual(cell.value, this.sent[path]) && !this.#isRetold(path)) return
     this.#take(path, cell)
   }
 

@@ -2,6 +2,7 @@ import { advanceBasis } from '../model/basis.ts'
 import { type Capabilities, isLogFed } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, asOpId, type CanonicalKey, type JournalPosition, type NativeId } from '../model/ids.ts'
+import { type Lineage, lineageTo } from '../model/lineage.ts'
 import type { Intent, Lane, RecordState } from '../model/record.ts'
 import { BEGUN } from '../model/state/intent-state.ts'
 import { mayTry } from '../model/state/park-state.ts'
@@ -89,7 +90,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
     return { lane: { ...lane, waitsFor, park }, next: 'waiting' }
   }
   const native = kind === 'create' ? { ...binding.onCreate, ...encoded.native } : encoded.native
-  if (kind === 'update' && holdsAlready(held.image, native)) {
+  if (kind === 'update' && binding.capabilities.lineage !== true && holdsAlready(held.image, native)) {
     // With writes of ours on top it is not known yet which of them the log will show: what stands for what is settled then.
     if (lane.overlays.length > 0) return { lane: inStep(lane, context), next: 'idle' }
     return rest(record, { ...lane, sent: applySent(lane.sent, need.patch) }, binding, context)
@@ -235,12 +236,25 @@ function start(
     notBeforeMs: 0,
     root: need.root,
     hops: need.hops,
+    ...(binding.capabilities.lineage === true ? { lineage: lineageOf(record, binding, context.opPrefix) } : {}),
     mappingVersion: record.mappingVersion,
     headSeq: record.headSeq,
   }
   // Its pause is over, whatever is done to the wall clock while the write is under way.
   const retry = lane.retry === null ? null : { ...lane.retry, notBeforeMs: 0 }
   return { lane: { ...lane, intent, retry, nextOp: lane.nextOp + 1, park: null }, next: 'intent' }
+}
+
+/** Where the values of all fields come from, for messages carry whole records. */
+function lineageOf(record: RecordState, binding: BindingModel, opPrefix: string): Readonly<Record<Path, Lineage>> {
+  const [instance = ''] = opPrefix.split('.')
+  const byNative: Record<Path, Lineage> = {}
+  for (const { field, natives, direction, encode } of binding.fields) {
+    const cell = record.head[field]
+    if (cell === undefined || direction === 'in' || encode === null) continue
+    for (const name of natives) byNative[name] = lineageTo(instance, cell.origin)
+  }
+  return byNative
 }
 
 /** Whether a write is compared with all that is known: always where the condition looks at all values, and a delete where it looks at any, because it takes all away. */

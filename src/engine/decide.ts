@@ -2,7 +2,9 @@ import { type Plan, type PlanContext, planLane } from '../deliver/plan.ts'
 import { parked, type Settled, settleOutcome } from '../deliver/settle.ts'
 import { SyncError } from '../errors/index.ts'
 import { foldDelete } from '../merge/delete.ts'
-import { type FoldResult, foldImage, type OwnWriteSeen } from '../merge/fold.ts'
+import { foldImage } from '../merge/fold.ts'
+import type { FoldResult, OwnWriteSeen } from '../merge/folding.ts'
+import type { ToldLineage } from '../merge/lineage.ts'
 import { diagnosisText } from '../merge/near-miss.ts'
 import { swing } from '../merge/oscillation.ts'
 import { MissingReference, type References } from '../merge/references.ts'
@@ -33,6 +35,8 @@ export interface Observation extends At {
   /** The mark that it bears, and whether this installation made it. */
   readonly mark?: string | undefined
   readonly isOurs?: boolean
+  /** Where its values come from, where another hub told it. */
+  readonly told?: ToldLineage
   /** Given where an entry can be held: what refers to records that are not known yet is left out and reported, the rest is folded. Otherwise nothing is folded, and it is thrown. */
   readonly onMissing?: (reference: MissingReference) => void
 }
@@ -148,6 +152,7 @@ export function foldInto(
     atMs: at.atMs,
     sourceTimeMs: at.sourceTimeMs,
     asOf: at.asOf,
+    ...(at.told === undefined ? {} : { told: at.told }),
     own,
     references,
     leaveOutMissing: at.onMissing !== undefined,
@@ -221,7 +226,11 @@ export function foldInto(
       paths: fold.rendition,
     })
   }
-  const told = [fold.accepted, fold.won, fold.lost, fold.rendition, fold.merged, fold.setAside]
+  if (fold.returned.length > 0)
+    work.say(at, lane.app, 'echo', `${fold.returned.join(', ')}: an earlier value of ours, back by way of other hubs`, {
+      paths: fold.returned,
+    })
+  const told = [fold.returned, fold.accepted, fold.won, fold.lost, fold.rendition, fold.merged, fold.setAside]
   if (told.some((paths) => paths.length > 0)) return
   if (echoOf !== undefined)
     work.say(at, lane.app, 'echo', `echo of our write ${echoOf.op}: nothing else changed`, { op: echoOf.op })

@@ -344,6 +344,7 @@ export function writeOp(record: RecordState, lane: Lane, intent: Intent, binding
     baseToken: intent.baseToken,
     correlationId: correlationIdOf(record.key, lane.incarnation),
     resend: intent.tries > 0 || intent.state === 'unknown',
+    ...(intent.lineage === undefined ? {} : { lineage: intent.lineage }),
   }
   if (intent.kind === 'delete')
     return { ...common, patch: {}, full: {}, baseValues: binding.unflatten(intent.baseImage) }

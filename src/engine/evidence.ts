@@ -1,6 +1,6 @@
 import { retryDelayMs, whileInDoubt } from '../deliver/backoff.ts'
 import { holding, readFailed, type SettleContext, unknown } from '../deliver/settle.ts'
-import type { OwnWriteSeen } from '../merge/fold.ts'
+import type { OwnWriteSeen } from '../merge/folding.ts'
 import type { References } from '../merge/references.ts'
 import { advanceBasis, heldAt } from '../model/basis.ts'
 import { isLogFed } from '../model/capabilities.ts'

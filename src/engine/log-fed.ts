@@ -1,6 +1,6 @@
 import { overlayOf, settleSilent } from '../deliver/overlay.ts'
 import { taken } from '../deliver/settle-log.ts'
-import type { OwnWriteSeen } from '../merge/fold.ts'
+import type { OwnWriteSeen } from '../merge/folding.ts'
 import type { References } from '../merge/references.ts'
 import { advanceBasis, heldAt } from '../model/basis.ts'
 import { isLogFed } from '../model/capabilities.ts'

@@ -179,8 +179,9 @@ export class Observing {
 
   /** The observation, with the first reference in it that could not be translated. */
   #seen(prepared: Prepared): Observation & { missing: MissingReference | null } {
-    const { image, token, sourceTimeMs, mark } = prepared
-    const isOurs = mark?.startsWith(`${this.#turn.engine.info?.instanceId}.`) === true
+    const { image, token, sourceTimeMs, mark, lineage } = prepared
+    const instance = this.#turn.engine.info?.instanceId
+    const isOurs = mark?.startsWith(`${instance}.`) === true
     const isRead = prepared.begunAfter !== null
     const seen: Observation & { missing: MissingReference | null } = {
       ...at(prepared),
@@ -191,6 +192,7 @@ export class Observing {
       asOf: prepared.begunAfter ?? undefined,
       mark,
       isOurs,
+      ...(lineage === undefined || instance === undefined ? {} : { told: { instance, byNative: lineage } }),
       missing: null,
       onMissing: (reference) => {
         seen.missing ??= reference

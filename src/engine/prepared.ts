@@ -13,8 +13,9 @@ import {
   nativeRefKey,
   type Token,
 } from '../model/ids.ts'
+import { imageWithRoots, type Lineage } from '../model/lineage.ts'
 import type { HeldEntry } from '../model/record.ts'
-import type { Image, NativeRecord } from '../model/value.ts'
+import type { Image, NativeRecord, Path } from '../model/value.ts'
 
 /** A notification or read of one native record, seen by one entity that follows it; flattened once, however often it has to wait. */
 export interface Prepared {
@@ -36,6 +37,7 @@ export interface Prepared {
   /** Which record of ours it was made for, and which life of it there; undefined where only a mark tells of it. */
   readonly correlation: { readonly key: CanonicalKey; readonly life: number | undefined } | undefined
   readonly mark: string | undefined
+  readonly lineage: Readonly<Record<Path, Lineage>> | undefined
   readonly sourceTimeMs: number | undefined
   /** Set for a read of ours. */
   readonly begunAfter: JournalPosition | null
@@ -76,6 +78,7 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
   if (facts === null) throw new SyncError('internal.bug', `journal entry ${entry.seq} is not an observation`)
   const linksRef = nativeRefKey(binding.app, binding.object, facts.nativeId)
   const flat = facts.kind === 'image' ? flatten(binding, facts.record) : { image: null, broken: null }
+  const lineage = input.type === 'notification' ? input.change.lineage : undefined
   return {
     entry,
     seq: entry.seq,
@@ -87,11 +90,12 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     ref: refIn(linksRef, binding),
     kind: facts.kind,
     partial: facts.partial,
-    image: flat.image,
+    image: flat.image === null || lineage === undefined ? flat.image : imageWithRoots(flat.image, lineage),
     matchKey: flat.image === null ? null : matchKeyOf(entity, binding, flat.image),
     token: facts.token,
     correlation: correlationIn(facts),
     mark: facts.mark,
+    lineage,
     sourceTimeMs: facts.sourceTimeMs,
     begunAfter: input.type === 'read' ? input.begunAfter : null,
     references: flat.image === null ? [] : referencesIn(binding, flat.image),

@@ -24,6 +24,7 @@ function entryOf(seq: number, ref: string, more: Partial<Prepared> = {}): Prepar
     token: undefined,
     correlation: undefined,
     mark: undefined,
+    lineage: undefined,
     sourceTimeMs: undefined,
     begunAfter: null,
     references: [],

@@ -6,7 +6,8 @@ import type { RecordState } from '../model/record.ts'
 import type { Value } from '../model/value.ts'
 import { foldDelete } from './delete.ts'
 import { bindingOf, crm, entityOf, erp, headOf, laneOf, recordOf, references } from './fake-record.ts'
-import { type FoldResult, foldImage, type OwnWriteSeen } from './fold.ts'
+import { foldImage } from './fold.ts'
+import type { FoldResult, OwnWriteSeen } from './folding.ts'
 
 /** A value of `phone` that erp gave, `base` that crm last agreed to, and what crm holds now. */
 interface Case {

@@ -1,6 +1,7 @@
 import { SyncError } from '../errors/index.ts'
 import type { BindingModel, EntityModel, FieldMapping, FieldModel } from '../model/entity.ts'
 import { asNativeId } from '../model/ids.ts'
+import { TOLD, toldFrom } from '../model/lineage.ts'
 import { type Image, type Path, type Value, valuesEqual } from '../model/value.ts'
 import { MissingReference, type References } from './references.ts'
 
@@ -28,9 +29,16 @@ export function changedValues(
   missing: Missing[] | null = null,
 ): ChangedValue[] {
   const changed: ChangedValue[] = []
+  // The same value from another change than before: it went away and came back, at another hub.
+  const isRetold = (name: Path): boolean => {
+    if (!(TOLD in now)) return false
+    const from = toldFrom(name)
+    return from in now && now[from] !== before[from]
+  }
   for (const mapping of binding.fields) {
     if (mapping.direction === 'out' || mapping.decode === null) continue
-    if (!mapping.natives.some((name) => name in now && !valuesEqual(now[name], before[name]))) continue
+    if (!mapping.natives.some((name) => name in now && (!valuesEqual(now[name], before[name]) || isRetold(name))))
+      continue
     const model = entity.fields[mapping.field]
     if (model === undefined) continue
     const { natives } = mapping

@@ -26,7 +26,8 @@ import {
   states,
   words,
 } from './fake-record.ts'
-import { type FoldInput, type FoldResult, foldImage, type OwnWriteSeen } from './fold.ts'
+import { foldImage } from './fold.ts'
+import type { FoldInput, FoldResult, OwnWriteSeen } from './folding.ts'
 import { mergeImage } from './images.ts'
 
 fc.configureGlobal({ seed: SEED })

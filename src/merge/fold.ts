@@ -1,79 +1,16 @@
 import { advanceBasis, hasAgreed, type Proof } from '../model/basis.ts'
-import type { BindingModel, EntityModel, Policy } from '../model/entity.ts'
+import type { Policy } from '../model/entity.ts'
 import type { JournalPosition } from '../model/ids.ts'
-import { type Conflict, type HeadCell, type Lane, nextHeadSeq, type Origin, type RecordState } from '../model/record.ts'
-import {
-  type Fields,
-  type Image,
-  mayBeRenditionOf,
-  type Path,
-  splitPartPath,
-  type Value,
-  valuesEqual,
-} from '../model/value.ts'
+import type { Lineage } from '../model/lineage.ts'
+import { type Conflict, type HeadCell, nextHeadSeq, type Origin, type RecordState } from '../model/record.ts'
+import { type Image, mayBeRenditionOf, type Path, splitPartPath, type Value, valuesEqual } from '../model/value.ts'
 import { addsUp, decideConflict, isSameSet } from './conflict.ts'
 import { type ChangedValue, changedValues, type Missing } from './decode.ts'
+import type { FoldInput, FoldResult } from './folding.ts'
 import { imageWithout, mergeImage } from './images.ts'
+import { comesBack, isNews, lineageName, lineageOf, originOf } from './lineage.ts'
 import { policyOf } from './policy.ts'
-import type { MissingReference, References } from './references.ts'
 import { agreedBy, setAsideFor, without } from './set-aside.ts'
-
-/** How an observation relates to a write of ours, when the ladder of docs/protocol.md 3.6 has found one. */
-export interface OwnWriteSeen {
-  /**
-   * exact: the image is the state right after our write. included: it holds our write or not, field by field (an UNKNOWN write found by a read). late: all that changed is an old write of ours, applied after
-   * it was given up: nobody's change.
-   */
-  readonly how: 'exact' | 'included' | 'late'
-  /** The canonical values that we wrote, and the native values they were written as. */
-  readonly patch: Fields
-  readonly native: Image
-  /** Of our write: what the app changes in answer to it descends from it. null where another change may have come between. */
-  readonly origin: Pick<Origin, 'root' | 'hops'> | null
-  /** The parts that `native` touches stand in it whole: what is like it there is ours, and an element that it lacks was taken out by us. */
-  readonly whole?: boolean
-  /** Earlier writes of ours of which the application's own form has not been seen yet, where this one is in doubt: a value that is theirs but for its spelling is that form. */
-  readonly earlier?: { readonly patch: Fields; readonly native: Image }
-  /** The version of the head that we wrote; null where the lane's basis says it already. */
-  readonly headSeq: JournalPosition | null
-}
-
-export interface FoldInput {
-  readonly entity: EntityModel
-  readonly binding: BindingModel
-  readonly record: RecordState
-  readonly lane: Lane
-  readonly image: Image
-  /** The image holds every mapped field of the app (an absent optional field is then absent there too). */
-  readonly seq: JournalPosition
-  readonly atMs: number
-  readonly sourceTimeMs: number | undefined
-  /** The application was in this state when the journal had this position, or later: of a read. What is told may have been so long ago. */
-  readonly asOf?: JournalPosition | undefined
-  readonly own: OwnWriteSeen | null
-  readonly references: References
-  /** Leave out what refers to records that are not known yet, and fold the rest; otherwise nothing is folded, and MissingReference is thrown. */
-  readonly leaveOutMissing?: boolean
-}
-
-export interface FoldResult {
-  /** The first reference that was left out. */
-  readonly missing: MissingReference | null
-  readonly record: RecordState
-  readonly lane: Lane
-  readonly accepted: readonly Path[]
-  readonly convergent: readonly Path[]
-  readonly rendition: readonly Path[]
-  readonly lost: readonly Path[]
-  readonly won: readonly Path[]
-  /** Both sides are in the value that stands now. */
-  readonly merged: readonly Path[]
-  /** Neither stands until a person decides. */
-  readonly setAside: readonly Path[]
-  readonly conflicts: readonly Conflict[]
-  /** Paths whose lineage has more hops than any honest change can have: applications that answer each other. */
-  readonly overBudget: readonly Path[]
-}
 
 /**
  * Folds an observed image into a record (docs/protocol.md steps 7 and 8): what our own write explains is subtracted, what remains is a change of the application, each
@@ -89,6 +26,7 @@ class Fold {
   readonly accepted: Path[] = []
   readonly convergent: Path[] = []
   readonly rendition: Path[] = []
+  readonly returned: Path[] = []
   readonly lost: Path[] = []
   readonly won: Path[] = []
   readonly merged: Path[] = []
@@ -98,7 +36,9 @@ class Fold {
   sent: Record<Path, Value>
   parkedPaths: RecordState['parkedPaths']
   headTouched = false
-  #origin: Origin | undefined
+  /** One for all of the change that come from the same; `null` is this application's own. */
+  readonly #origins = new Map<string | null, Origin>()
+  #lineage: Lineage | null = null
 
   constructor(input: FoldInput) {
     this.input = input
@@ -126,7 +66,7 @@ class Fold {
     const isSettled = this.#settleUnchanged(changed)
     const { parkedPaths } = this
     let record = this.input.record
-    if (this.headTouched) record = { ...record, head: this.head, headSeq: this.#originOfChange().seq }
+    if (this.headTouched) record = { ...record, head: this.head, headSeq: nextHeadSeq(record, this.input.seq) }
     if (parkedPaths !== record.parkedPaths) record = { ...record, parkedPaths }
     const folded = {
       ...lane,
@@ -145,6 +85,7 @@ class Fold {
       accepted: this.accepted,
       convergent: this.convergent,
       rendition: this.rendition,
+      returned: this.returned,
       lost: this.lost,
       won: this.won,
       merged: this.merged,
@@ -235,12 +176,23 @@ class Fold {
       this.lost.push(path)
       return
     }
+    this.#lineage = lineageOf(this.input.told, change)
+    switch (comesBack(this.input.told, this.#lineage, change, cell)) {
+      case 'old':
+        this.sent[path] = value
+        this.returned.push(path)
+        return
+      case 'same':
+        this.#agree(path, value)
+        return
+    }
     const policy = policyOf(this.input.entity, path)
     if (cell !== undefined && isSameSet(policy, value, cell.value)) {
       this.#agree(path, cell.value)
       return
     }
     if (cell !== undefined && valuesEqual(value, cell.value) && !addsUp(policy, this.sent[path], value, cell.value)) {
+      if (isNews(this.input.told, this.#lineage, cell)) this.#accept(path, value)
       this.#agree(path, value)
       return
     }
@@ -338,7 +290,7 @@ class Fold {
       if (!path.startsWith(prefix)) continue
       const cell = this.head[path] as HeadCell
       // Equal by chance is not seen, as everywhere.
-      if (cell.origin !== this.#origin && !hasAgreed(this.input.record, this.input.lane, path, this.sent)) {
+      if (!this.#isOfThisChange(cell) && !hasAgreed(this.input.record, this.input.lane, path, this.sent)) {
         this.#log(path, cell.origin.app, cell.value, this.input.binding.app, null, 'unseen', 'delete')
       }
       delete this.head[path]
@@ -477,20 +429,17 @@ class Fold {
     })
   }
 
-  /** One origin for all that this observation changes: a person's change is its own root; what the app made of our write descends from it. */
+  #isOfThisChange({ origin }: HeadCell): boolean {
+    return [...this.#origins.values()].includes(origin)
+  }
+
+  /** One origin for all that this observation changes: a person's change is its own root; what the app made of our write descends from it, and what another hub tells comes from where it says. */
   #originOfChange(): Origin {
-    if (this.#origin !== undefined) return this.#origin
-    const { seq, binding, atMs, sourceTimeMs, own, record } = this.input
-    const timeMs = sourceTimeMs === undefined ? atMs : Math.min(sourceTimeMs, atMs)
-    const cause = own?.how === 'exact' ? own.origin : null
-    this.#origin = {
-      seq: nextHeadSeq(record, seq),
-      app: binding.app,
-      timeMs,
-      root: cause?.root ?? seq,
-      hops: cause === null ? 0 : cause.hops + 1,
-    }
-    return this.#origin
+    const lineage = this.#lineage
+    const name = lineage === null ? null : lineageName(lineage)
+    const origin = this.#origins.get(name) ?? originOf(this.input, lineage)
+    this.#origins.set(name, origin)
+    return origin
   }
 }
 

@@ -29,6 +29,8 @@ export interface Capabilities {
   readonly idempotency: 'all' | 'create' | 'none'
   /** Whether the reply to a write names the new token, and whether it carries the full record. */
   readonly reply: { readonly token: boolean; readonly image: boolean }
+  /** Its messages say where their values come from, because other hubs may read them. */
+  readonly lineage?: true
   /** Most operations in one `write` call. */
   readonly batchMax: number
   /** Most `write` calls under way at once. */

@@ -1,5 +1,6 @@
 import type { Message } from './flow.ts'
 import type { AppId, CanonicalKey, FlowName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
+import type { Lineage } from './lineage.ts'
 import type { NativeRecord, Path, Value } from './value.ts'
 
 /**
@@ -22,6 +23,8 @@ export interface Change {
    * triggers of the application add in the same transaction bears the same mark.
    */
   readonly mark?: string
+  /** By native field where its values come from, where another hub says so. Of a field that is not named, nothing is known. */
+  readonly lineage?: Readonly<Record<Path, Lineage>>
   /** When the application says that the change happened (ms since 1970); untrusted, only for the policy `latest`. */
   readonly sourceTimeMs?: number
   /** The sender's id of this delivery; the same id seen again is acknowledged and not journalled again. */

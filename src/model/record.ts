@@ -1,5 +1,6 @@
 import type { JournalEntry } from './change.ts'
 import type { AppId, CanonicalKey, EntityName, JournalPosition, NativeId, ObjectId, OpId, Token } from './ids.ts'
+import type { Lineage } from './lineage.ts'
 import type { Fields, Image, NativeRecord, Path, Value } from './value.ts'
 
 /** Which change a head value came from. One object per change, shared by all the cells it set. */
@@ -17,6 +18,8 @@ export interface Origin {
   readonly hops: number
   /** Other hubs that the change went through before it came here, by their instance ids. */
   readonly via?: readonly string[]
+  /** That user's change where it was made at another hub, as that hub names it (`Lineage.root`). */
+  readonly from?: string
 }
 
 export interface HeadCell {
@@ -48,6 +51,8 @@ export interface Intent {
   readonly doubtUntilMs?: number
   readonly root: JournalPosition
   readonly hops: number
+  /** By native field where its values come from; only where the application is told of it. */
+  readonly lineage?: Readonly<Record<Path, Lineage>>
   readonly mappingVersion: number
   /** The version of the head that it was decided on: once it is applied, the application agrees with the head as of then. */
   readonly headSeq: JournalPosition

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../model/capabilities.ts'
 import type { Change, Outcome, ReadImage } from '../model/change.ts'
 import type { AppId, CorrelationId, FeedPosition, NativeId, ObjectId, OpId, Token } from '../model/ids.ts'
+import type { Lineage } from '../model/lineage.ts'
 import type { NativeRecord } from '../model/value.ts'
 
 /** A request as it came off the socket; header names in lower case, the body's raw bytes (signatures are checked on them). */
@@ -117,6 +118,8 @@ export interface WriteOp {
   readonly baseValues: NativeRecord
   /** Stored in a created record, where the application keeps it. */
   readonly correlationId: CorrelationId
+  /** By native field where its values come from (capability `lineage`), for messages that other hubs may read. */
+  readonly lineage?: Readonly<Record<string, Lineage>>
   /** Sent before: the outcome of an earlier try is unknown. The same idempotency key (the op id) goes with it. */
   readonly resend: boolean
 }

@@ -11,11 +11,12 @@ import type { HeadCell, Lane, Origin, RecordState } from '../model/record.ts'
 import { decodeData, encodeData, type Fields, type Path, type Value } from '../model/value.ts'
 import { decodeLane, encodeLane, type LaneBody } from './lane-codec.ts'
 
-/** [seq, app, timeMs], and for what descends from another change also its root and hops, and the hubs that it went through. */
+/** [seq, app, timeMs], and for what descends from another change also its root and hops, the hubs that it went through, and the change as its hub names it. */
 type OriginBody =
   | readonly [number, string, number]
   | readonly [number, string, number, number, number]
   | readonly [number, string, number, number, number, readonly string[]]
+  | readonly [number, string, number, number, number, readonly string[], string]
 
 /**
  * A record's body as it stands in its row. Names are one letter because they are repeated a million times. What the row's columns
@@ -179,18 +180,20 @@ export function decodeRecord(columns: RecordColumns, text: string): RecordState 
   }
 }
 
-const encodeOrigin = ({ seq, app, timeMs, root, hops, via }: Origin): OriginBody => {
+const encodeOrigin = ({ seq, app, timeMs, root, hops, via, from }: Origin): OriginBody => {
+  if (from !== undefined) return [seq, app, timeMs, root, hops, via ?? [], from]
   if (via !== undefined) return [seq, app, timeMs, root, hops, via]
   return root === seq && hops === 0 ? [seq, app, timeMs] : [seq, app, timeMs, root, hops]
 }
 
-const decodeOrigin = ([seq, app, timeMs, root, hops, via]: OriginBody): Origin => ({
+const decodeOrigin = ([seq, app, timeMs, root, hops, via, from]: OriginBody): Origin => ({
   seq: asJournalPosition(seq),
   app: asAppId(app),
   timeMs,
   root: asJournalPosition(root ?? seq),
   hops: hops ?? 0,
   ...(via === undefined ? {} : { via }),
+  ...(from === undefined ? {} : { from }),
 })
 
 function hasMembers(object: object): boolean {

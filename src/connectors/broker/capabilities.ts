@@ -22,4 +22,5 @@ export const brokerCapabilities = (consumes: boolean): Capabilities => ({
   concurrency: CONCURRENCY,
   atomicGroups: false,
   fenceMs: 60_000,
+  ...(consumes ? {} : { lineage: true as const }),
 })

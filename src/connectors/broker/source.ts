@@ -6,6 +6,7 @@ import type { Source } from '../../ports/app.ts'
 import { readEvent } from './events.ts'
 import { KeptOpen } from './keep-open.ts'
 import type { ListenerDeps } from './listener.ts'
+import { lineageIn } from './marks.ts'
 import type { BrokerFeed, BrokerObject } from './options.ts'
 import type { BrokerDriver, BrokerMessage, BrokerSession } from './port.ts'
 import { createReader, headersOf, type MessageReader, textAt } from './read.ts'
@@ -210,6 +211,7 @@ class Intake {
         'intake.shape',
         `the message has no version that grows${object.version === null ? ': it is no CloudEvent with a `sequence` of digits' : ` under '${object.version}'`}, and without one an old message cannot be told from a new one.`,
       )
+    const lineage = isDeleted ? null : lineageIn(message.headers)
     const timeMs = timeOf(at(object.updatedAt)) ?? message.timeMs
     const deliveryId = this.#reader.deliveryId({ headers: message.headers, id: event?.id ?? message.id }, body)
     return {
@@ -219,6 +221,7 @@ class Intake {
       kind: isDeleted ? 'deleted' : 'image',
       ...(isDeleted ? {} : { record }),
       token: asToken(version),
+      ...(lineage === null ? {} : { lineage }),
       ...(timeMs === undefined ? {} : { sourceTimeMs: timeMs }),
       ...(deliveryId === undefined ? {} : { deliveryId }),
     }

@@ -5,10 +5,8 @@ import type { NativeRecord } from '../../model/value.ts'
 import type { Target, WriteOp } from '../../ports/app.ts'
 import { type ChangeEvent, type WrittenEvent, writeEvent } from './events.ts'
 import { type KeptDeps, KeptOpen } from './keep-open.ts'
+import { marksOf } from './marks.ts'
 import type { BrokerObject, BrokerTopic } from './options.ts'
-
-/** The header with the op id of the write that a message tells of. */
-const OP_HEADER = 'latchwork-op'
 
 /** What a target asks of a broker: one connection that publishes. */
 export interface PublishingSession {
@@ -55,7 +53,7 @@ export function createBrokerTarget(
     const written = writeEvent(eventOf(op, nativeId, known, timeMs), known.topic.form, prefix)
     const change = {
       ...written,
-      headers: { ...written.headers, [OP_HEADER]: op.op },
+      headers: { ...written.headers, ...marksOf(op) },
       id: op.op,
       subject: nativeId,
       timeMs,
