@@ -333,6 +333,23 @@ describe('a lane after an outcome', () => {
     expect(until).toEqual([10_100, 10_100, 10_200])
   })
 
+  test('that was refused because such a record is there waits a while for it to go, and is then set aside', () => {
+    const refused: Outcome = { op, result: 'refused', handling: 'retry', code: 'target.duplicate', message: 'taken' }
+    for (const state of ['open', 'unknown'] as const) {
+      let lane = laneOf({ nativeId: null, exists: false })
+      let intent = intentOf({ kind: 'create', state })
+      const verdicts: string[] = []
+      for (let tries = 0; tries < 8; tries++) {
+        const settled = settleOutcome(record, lane, intent, binding, refused, context)
+        verdicts.push(settled.verdict)
+        lane = settled.lane
+        intent = lane.intent ?? intent
+      }
+      expect(verdicts).toEqual([...Array(7).fill('retry'), 'parked'])
+      expect(lane.park?.code).toBe('target.duplicate')
+    }
+  })
+
   test('that was set aside at this head is not written again, and is written again for a newer one', () => {
     const lane = laneOf({ sent: {}, intent: intentOf() })
     const after = settleOutcome(

@@ -235,9 +235,9 @@ function gone(
 function refused(lane: Lane, intent: Intent, binding: BindingModel, outcome: Outcome, context: SettleContext): Settled {
   const code = outcome.code ?? 'target.rejected'
   const message = outcome.message ?? 'refused'
-  if (outcome.handling === 'park' && isInDoubt(intent, context.nowMs))
-    return stillInDoubt(lane, intent, binding, message, context)
-  if (outcome.handling === 'park') {
+  const isForGood = outcome.handling === 'park' || (code === 'target.duplicate' && hasWaitedEnough(lane, intent))
+  if (isForGood && isInDoubt(intent, context.nowMs)) return stillInDoubt(lane, intent, binding, message, context)
+  if (isForGood) {
     const text = `${lane.app} refused ${intent.op}: ${message}`
     return {
       // After a restart a read was already wanted, to find out what is known now. A head that has moved on while the write was under way has not had its attempt yet.
@@ -255,6 +255,13 @@ function refused(lane: Lane, intent: Intent, binding: BindingModel, outcome: Out
   return retryLater(lane, intent, code, message, outcome.retryAfterMs, context)
 }
 
+/** About a quarter of a minute: what gives a unique value up is mostly under way already, and what does not is to be seen by a person soon. */
+const DUPLICATE_TRIES = 7
+
+/** A create that a record with the same unique value refuses: that one may be about to go or to change, or it is the same, and will stay. */
+const hasWaitedEnough = (lane: Lane, intent: Intent): boolean =>
+  Math.max(lane.retry?.tries ?? 0, intent.tries) >= DUPLICATE_TRIES
+
 /** The refusal of a later try says nothing of an earlier one: the write stays in doubt until the fence, and is then asked for once more. */
 function stillInDoubt(
   lane: Lane,
@@ -270,6 +277,9 @@ function stillInDoubt(
     text: `${message}; but an earlier try of ${intent.op} may still be applied for ${notBeforeMs - context.nowMs} ms`,
   }
 }
+
+/** Refusals that another record's write lifts: both are to be tried at the same moment. */
+const MEETING = new Set(['target.unique', 'target.duplicate'])
 
 /** Certainly not applied: planned again from the newest head after a pause. A write that was in doubt before stays in doubt. */
 function retryLater(
@@ -292,7 +302,7 @@ function retryLater(
     }
   }
   const delayMs = isUnreachable ? 0 : retryDelayMs(tries - 1, context.jitter, retryAfterMs)
-  const notBeforeMs = code === 'target.unique' ? meetingMs(tries - 1, context.nowMs) : context.nowMs + delayMs
+  const notBeforeMs = MEETING.has(code) ? meetingMs(tries - 1, context.nowMs) : context.nowMs + delayMs
   const retry = { tries, notBeforeMs, code, message }
   return {
     lane: { ...lane, intent: endIntent(intent, 'answered'), retry },

@@ -235,7 +235,7 @@ export const ERROR_CODES = {
     handling: 'park',
     status: 502,
     manual:
-      'The application refused a create because it already holds such a record (409). It is linked when that record is heard of; a match key in the entity makes that automatic.',
+      'The application refused a create because it already holds such a record (409; a database, whose record may be about to go, is tried for a while first). It is linked when that record is heard of; a match key in the entity makes that automatic.',
   },
   'target.create-unknown': {
     handling: 'park',

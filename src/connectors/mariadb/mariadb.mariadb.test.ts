@@ -175,7 +175,7 @@ describe.skipIf(!hasMariadb)('a MariaDB application', () => {
         expect(outcomes.map(({ result, handling, code }) => [result, handling, code])).toEqual([
           ['refused', 'park', 'target.rejected'],
           ['refused', 'retry', 'target.unique'],
-          ['refused', 'park', 'target.duplicate'],
+          ['refused', 'retry', 'target.duplicate'],
           ['refused', 'retry', 'target.reference'],
           ['refused', 'park', 'target.rejected'],
           ['refused', 'park', 'target.too-large'],

@@ -77,7 +77,7 @@ describe('writes that the database refuses', () => {
       // Its value is free once the deletion of the same call is through.
       'applied',
       'refused park target.too-large',
-      'refused park target.duplicate',
+      'refused retry target.duplicate',
       'applied',
       'refused park database.schema',
       'conflict',

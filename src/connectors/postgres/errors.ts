@@ -110,13 +110,15 @@ export function refusedOutcome(app: string, op: WriteOp, failure: PgFailure): Ou
     const message = `${nameOf(app, op)} was refused: ${words(failure)}.`
     return { op: op.op, result: 'refused', handling: 'park', code: 'target.rejected', message }
   }
-  // A create that meets a record which is there already is not helped by trying again: that record is to be linked.
+  // A create that meets a record which is there already: that one may be about to go, or is to be linked.
   const isDuplicate = meaning.code === 'target.unique' && op.kind === 'create'
-  const next = isDuplicate ? 'It is linked when that record is heard of; give the entity a match key.' : meaning.next
+  const next = isDuplicate
+    ? 'It is tried for a while, as that record may be about to go; one that is the same is linked by a match key in the entity.'
+    : meaning.next
   return {
     op: op.op,
     result: 'refused',
-    handling: isDuplicate ? 'park' : meaning.does,
+    handling: meaning.does,
     code: isDuplicate ? 'target.duplicate' : meaning.code,
     message: `${nameOf(app, op)} was refused (${failure.code ?? 'no code'}${failure.constraint === undefined ? '' : `, ${failure.constraint}`}): ${words(failure)}. ${next}`,
   }

@@ -236,7 +236,7 @@ describe.skipIf(!(await isInstalled(18)))('PostgreSQL by triggers', () => {
       'refused retry target.unique',
       'refused retry target.reference',
       'refused park target.too-large',
-      'refused park target.duplicate',
+      'refused retry target.duplicate',
       'applied',
       'gone',
     ])

@@ -321,7 +321,7 @@ describe('bad input to a SQLite application', () => {
     expect(outcomes.map(({ result, handling, code }) => [result, handling, code])).toEqual([
       ['refused', 'park', 'target.rejected'],
       ['refused', 'retry', 'target.unique'],
-      ['refused', 'park', 'target.duplicate'],
+      ['refused', 'retry', 'target.duplicate'],
       ['refused', 'retry', 'target.reference'],
       ['refused', 'park', 'target.rejected'],
       ['applied', undefined, undefined],

@@ -64,7 +64,7 @@ export function failureOf(error: unknown): SqlFailure | SyncError {
   return SyncError.from(error)
 }
 
-/** The outcome of one write that failed so. A unique key that refuses a create stays refused until a person looks; one that refuses an update may pass (a chain of values moving on). */
+/** The outcome of one write that failed so. What a unique key refuses may pass (a chain of values moving on); a create only for a while, because the record that is there may be the same. */
 export function outcomeOf(app: AppId, op: WriteOp, error: unknown): Outcome {
   const failure = failureOf(error)
   if (!(failure instanceof SqlFailure)) {
@@ -79,7 +79,7 @@ export function outcomeOf(app: AppId, op: WriteOp, error: unknown): Outcome {
   return {
     op: op.op,
     result: 'refused',
-    handling: taken ? 'park' : handling,
+    handling,
     code: taken ? 'target.duplicate' : code,
     message: `${app}: ${op.object} ${op.nativeId ?? '(new)'}: ${failure.message}. ${next}`,
   }

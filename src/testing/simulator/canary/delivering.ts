@@ -90,10 +90,10 @@ export const DELIVERING_MUTANTS: readonly Mutant[] = [
     'refusal-taken-for-success',
     'step 14: a refused write is tried again for as long as the need exists',
     SETTLE,
-    `  if (outcome.handling === 'park') {`,
+    `  if (isForGood) {`,
     `  if (outcome.handling !== 'park' && intent.kind === 'update')
     return { lane: { ...closed(lane), sent: applySent(lane.sent, intent.patch) }, verdict: 'retry', text: '' }
-  if (outcome.handling === 'park') {`,
+  if (isForGood) {`,
   ),
   {
     name: 'not-found-taken-for-deleted',
