@@ -1,11 +1,10 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chown, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { systemClock } from '../lib/system-clock.ts'
+import { freePort, ServerProcess } from './server-process.ts'
 
 /** A MariaDB server of one's own, for tests: what may not be done to a shared one (its log, restarts) can be done to it. */
 export interface MariadbServer extends AsyncDisposable {
@@ -24,9 +23,6 @@ const INSTALL = ['/usr/bin/mariadb-install-db', '/usr/local/bin/mariadb-install-
 
 /** Whether this machine has a server that can be started. */
 export const hasMariadb = BINARY !== undefined && INSTALL !== undefined
-
-const START_MAX_MS = 60_000
-const LOG_CHARS_MAX = 20_000
 
 /** Row log on, no fsync, small. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -75,10 +71,8 @@ class Server implements MariadbServer {
   readonly #folder: string
   readonly #data: string
   readonly #settings: Readonly<Record<string, string>>
+  readonly #process = new ServerProcess()
   #port = 0
-  #child: ChildProcess | null = null
-  #ended: Promise<void> = Promise.resolve()
-  #log = ''
 
   constructor(binary: string, folder: string, data: string, settings: Readonly<Record<string, string>>) {
     this.#binary = binary
@@ -96,7 +90,7 @@ class Server implements MariadbServer {
   }
 
   async start(): Promise<void> {
-    if (this.#child !== null) return
+    if (this.#process.isRunning) return
     if (this.#port === 0) this.#port = await freePort()
     const user = await serverUser()
     const flags = Object.entries({
@@ -108,47 +102,20 @@ class Server implements MariadbServer {
       ...(user === undefined ? {} : { user: user.name }),
       ...this.#settings,
     }).map(([name, value]) => `--${name}=${value}`)
-    const child = spawn(this.#binary, ['--no-defaults', ...flags], {
-      cwd: this.#folder,
-      stdio: ['ignore', 'ignore', 'pipe'],
+    await this.#process.start({
+      name: 'MariaDB',
+      binary: this.#binary,
+      args: ['--no-defaults', ...flags],
+      folder: this.#folder,
+      // It changes to its user by itself.
+      user: undefined,
+      readyText: 'ready for connections',
+      endSignal: 'SIGKILL',
     })
-    this.#child = child
-    // A test process that ends without closing must not leave a server behind.
-    const killAtExit = (): void => void child.kill('SIGKILL')
-    process.once('exit', killAtExit)
-    this.#ended = new Promise((resolve) => {
-      child.once('error', () => resolve())
-      child.once('exit', () => {
-        process.off('exit', killAtExit)
-        if (this.#child === child) this.#child = null
-        resolve()
-      })
-    })
-    await this.#ready(child)
   }
 
-  #ready(child: ChildProcess): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const tooLong = systemClock.timer(START_MAX_MS, () => fail('did not become ready'))
-    const fail = (why: string): void => {
-      tooLong.cancel()
-      reject(new Error(`MariaDB ${why}:\n${this.#log}`))
-    }
-    child.stderr?.setEncoding('utf8')
-    child.stderr?.on('data', (text: string) => {
-      this.#log = (this.#log + text).slice(-LOG_CHARS_MAX)
-      if (!text.includes('ready for connections')) return
-      tooLong.cancel()
-      resolve()
-    })
-    child.once('error', (error) => fail(error.message))
-    child.once('exit', (code) => fail(`ended with ${code}`))
-    return promise
-  }
-
-  async kill(): Promise<void> {
-    this.#child?.kill('SIGKILL')
-    await this.#ended
+  kill(): Promise<void> {
+    return this.#process.end('SIGKILL')
   }
 
   async close(): Promise<void> {
@@ -168,15 +135,4 @@ async function serverUser(): Promise<
   if (userInfo().uid !== 0) return undefined
   const id = async (flag: string): Promise<number> => Number((await promisify(execFile)('id', [flag, 'mysql'])).stdout)
   return { name: 'mysql', uid: await id('-u'), gid: await id('-g') }
-}
-
-function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer()
-  server.once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-  })
-  return promise
 }

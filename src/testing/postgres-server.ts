@@ -1,11 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '../lib/system-clock.ts'
 import { postgresBinaries, serverUser, sharedTemp } from './postgres-binaries.ts'
+import { freePort, ServerProcess, START_MAX_MS } from './server-process.ts'
 
 /**
  * A PostgreSQL server of one's own, for tests, the demo and benchmarks: what may not be done to a shared one (wal_level, restarts, kill) can be done to it.
@@ -43,9 +43,6 @@ export interface PostgresServer extends AsyncDisposable {
 
 const run = promisify(execFile)
 
-/** Starting takes a second, five on a busy machine. */
-const START_MAX_MS = 60_000
-const LOG_CHARS_MAX = 20_000
 const LOOK_AGAIN_MS = 50
 
 const DEFAULTS: Readonly<Record<string, string>> = {
@@ -106,10 +103,8 @@ class Server implements PostgresServer {
   readonly folder: string
   readonly #binary: string
   readonly #place: Place
+  readonly #process = new ServerProcess()
   #port: number
-  #child: ChildProcess | null = null
-  #ended: Promise<void> = Promise.resolve()
-  #log = ''
 
   constructor(binary: string, place: Place) {
     this.#binary = binary
@@ -128,11 +123,11 @@ class Server implements PostgresServer {
   }
 
   log(): string {
-    return this.#log
+    return this.#process.log
   }
 
   async start(): Promise<void> {
-    if (this.#child !== null) return
+    if (this.#process.isRunning) return
     if (this.#port === 0) this.#port = await freePort()
     const flags = Object.entries({
       ...this.#place.settings,
@@ -141,48 +136,19 @@ class Server implements PostgresServer {
       unix_socket_directories: '',
       lc_messages: 'C',
     }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    const child = spawn(this.#binary, ['-D', this.#place.data, ...flags], {
-      ...serverUser(),
-      cwd: this.folder,
-      stdio: ['ignore', 'ignore', 'pipe'],
+    await this.#process.start({
+      name: `PostgreSQL ${this.major}`,
+      binary: this.#binary,
+      args: ['-D', this.#place.data, ...flags],
+      folder: this.folder,
+      user: serverUser(),
+      readyText: 'database system is ready to accept',
+      endSignal: 'SIGQUIT',
     })
-    this.#child = child
-    // A test process that ends without closing must not leave a server behind.
-    const killAtExit = (): void => void child.kill('SIGQUIT')
-    process.once('exit', killAtExit)
-    this.#ended = new Promise((resolve) => {
-      child.once('error', () => resolve())
-      child.once('exit', () => {
-        process.off('exit', killAtExit)
-        if (this.#child === child) this.#child = null
-        resolve()
-      })
-    })
-    await this.#ready(child)
   }
 
-  #ready(child: ChildProcess): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const tooLong = systemClock.timer(START_MAX_MS, () => fail('did not become ready'))
-    const fail = (why: string): void => {
-      tooLong.cancel()
-      reject(new Error(`PostgreSQL ${this.major} ${why}:\n${this.#log}`))
-    }
-    child.stderr?.setEncoding('utf8')
-    child.stderr?.on('data', (text: string) => {
-      this.#log = (this.#log + text).slice(-LOG_CHARS_MAX)
-      if (!text.includes('database system is ready to accept')) return
-      tooLong.cancel()
-      resolve()
-    })
-    child.once('error', (error) => fail(error.message))
-    child.once('exit', (code) => fail(`ended with ${code}`))
-    return promise
-  }
-
-  async stop(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
-    this.#child?.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
-    await this.#ended
+  stop(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    return this.#process.end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
   }
 
   async close(): Promise<void> {
@@ -216,16 +182,4 @@ function isPostgres(pid: number): boolean {
   } catch {
     return false
   }
-}
-
-/** A port that was free a moment ago; another program may take it first, and then the start says so. */
-function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer()
-  server.once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-  })
-  return promise
 }
