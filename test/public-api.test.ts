@@ -13,6 +13,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   './connectors/sqlite': 'SQLITE_CAPABILITIES createSqliteConnector sqlite',
   './connectors/amqp': 'createAmqpConnector createAmqpListener csv form header json multipart rabbitmq soap text xml',
   './connectors/amqp1': 'amqp1 createAmqp1Connector createAmqp1Listener csv form header json multipart soap text xml',
+  './connectors/kafka': 'createKafkaConnector createKafkaListener csv form header json kafka multipart soap text xml',
   './connectors/mqtt': 'createMqttConnector createMqttListener csv form header json mqtt multipart soap text xml',
   './connectors/nats': 'createNatsConnector createNatsListener csv form header json multipart nats soap text xml',
   './stores/sqlite':

@@ -1,6 +1,7 @@
 import type { AmqpAppOptions } from '../connectors/amqp/options.ts'
 import type { Amqp1AppOptions } from '../connectors/amqp1/options.ts'
 import type { HttpAppOptions } from '../connectors/http/options.ts'
+import type { KafkaAppOptions } from '../connectors/kafka/options.ts'
 import type { MariadbAppOptions } from '../connectors/mariadb/options.ts'
 import type { MqttAppOptions } from '../connectors/mqtt/options.ts'
 import type { NatsAppOptions } from '../connectors/nats/options.ts'
@@ -20,6 +21,7 @@ export type AppDefinition =
   | { readonly kind: 'amqp1'; readonly options: Amqp1AppOptions }
   | { readonly kind: 'nats'; readonly options: NatsAppOptions }
   | { readonly kind: 'mqtt'; readonly options: MqttAppOptions }
+  | { readonly kind: 'kafka'; readonly options: KafkaAppOptions }
 
 /** Bounds of the hub. Each has a default that suits one process on a small machine. */
 export interface HubLimits {

@@ -196,6 +196,7 @@ const LISTEN_KINDS: readonly string[] = [
   'amqp1',
   'nats',
   'mqtt',
+  'kafka',
 ] satisfies readonly ListenDefinition['kind'][]
 
 function listensOf(where: string, given: unknown): readonly ListenDefinition[] {

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AmqpListenOptions } from '../connectors/amqp/options.ts'
 import type { Amqp1ListenOptions } from '../connectors/amqp1/options.ts'
 import type { HttpListenOptions } from '../connectors/http/options.ts'
+import type { KafkaListenOptions } from '../connectors/kafka/options.ts'
 import type { MqttListenOptions } from '../connectors/mqtt/options.ts'
 import type { NatsListenOptions } from '../connectors/nats/options.ts'
 import type { DoubtVerdict, FlowLimits, FlowRetries, RecordCalls, RunLog } from '../model/flow.ts'
@@ -19,6 +20,7 @@ export type ListenDefinition =
   | { readonly kind: 'amqp1'; readonly options: Amqp1ListenOptions }
   | { readonly kind: 'nats'; readonly options: NatsListenOptions }
   | { readonly kind: 'mqtt'; readonly options: MqttListenOptions }
+  | { readonly kind: 'kafka'; readonly options: KafkaListenOptions }
 
 /** Every subscriber of a subject gets each message, unless they are of one group; all other doors are one flow's alone. */
 export const isShared = ({ kind, options }: ListenDefinition): boolean =>
@@ -33,6 +35,8 @@ export function doorName({ kind, options }: ListenDefinition): string {
       return `amqp ${options.queue}`
     case 'amqp1':
       return `amqp1 ${options.address}`
+    case 'kafka':
+      return `kafka ${options.topic}/${options.group}`
     case 'mqtt':
       return `mqtt ${options.topic}`
     case 'nats':

@@ -18,6 +18,7 @@ import {
   webhook,
   xml,
 } from '../connectors/http/index.ts'
+import { kafka } from '../connectors/kafka/index.ts'
 import { mqtt } from '../connectors/mqtt/index.ts'
 import { nats } from '../connectors/nats/index.ts'
 import { defineHub, entity, env, flow, key, sync } from '../index.ts'
@@ -156,12 +157,14 @@ describe('documents made from the config', () => {
       const bus = rabbitmq({ url: 'amqp://user:secret@rabbit.test:5672/vhost' })
       const other = rabbitmq({ url: env('OTHER_URL') })
       const jms = amqp1({ url: 'amqps://user:secret@jms.test:5671' })
+      const streams = kafka({ url: 'kafka://user:secret@kafka.test:9092' })
       const server = nats({ url: 'nats://user:secret@nats.test:4222' })
       const broker = mqtt({ url: 'mqtts://user:secret@mqtt.test:8883', clientId: 'hub' })
       const doors = [
         bus.queue('orders'),
         other.queue('others'),
         jms.queue('jobs'),
+        streams.topic('events'),
         server.stream('ORDERS', { filter: 'orders.*' }),
         server.subject('check', { group: 'hubs' }),
         broker.topic('sensors/+/t', { qos: 2 }),
@@ -187,6 +190,7 @@ describe('documents made from the config', () => {
         'rabbitmq amqp rabbit.test:5672',
         'rabbitmq-2 amqp OTHER_URL',
         'amqp1 amqp1 jms.test:5671',
+        'kafka kafka kafka.test:9092',
         'nats nats nats.test:4222',
         'mqtt mqtt5 mqtt.test:8883',
       ])
@@ -194,6 +198,7 @@ describe('documents made from the config', () => {
         'orders',
         'others',
         'jobs',
+        'events',
         'orders.*',
         'check',
         'sensors/+/t',
@@ -202,6 +207,7 @@ describe('documents made from the config', () => {
       expect(Object.values(document.operations).map(({ reply }) => reply?.address?.location ?? null)).toEqual([
         '$message.header#/replyTo',
         '$message.header#/replyTo',
+        '$message.header#/reply-to',
         '$message.header#/reply-to',
         '$message.header#/reply-to',
         '$message.header#/reply',

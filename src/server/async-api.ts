@@ -121,6 +121,16 @@ function doorOf({ kind, options }: ListenDefinition): Door {
         replyTo: '$message.header#/reply-to',
         server: serverOf('amqp1', 'amqp1', options.url),
       }
+    case 'kafka':
+      return {
+        name: `kafka.${options.topic}.${options.group}`,
+        address: options.topic,
+        parameters: [],
+        operation: { bindings: { kafka: { groupId: { type: 'string', enum: [options.group] } } } },
+        channel: { bindings: { kafka: { topic: options.topic } } },
+        replyTo: '$message.header#/reply-to',
+        server: serverOf('kafka', 'kafka', options.url),
+      }
     case 'mqtt':
       return {
         name: `mqtt.${options.topic}`,

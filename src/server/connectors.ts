@@ -2,6 +2,7 @@ import type { AppDefinition } from '../config/app.ts'
 import { createAmqpConnector } from '../connectors/amqp/index.ts'
 import { createAmqp1Connector } from '../connectors/amqp1/index.ts'
 import { createHttpConnector } from '../connectors/http/index.ts'
+import { createKafkaConnector } from '../connectors/kafka/index.ts'
 import { createMariadbConnector } from '../connectors/mariadb/index.ts'
 import { createMqttConnector } from '../connectors/mqtt/index.ts'
 import { createNatsConnector } from '../connectors/nats/index.ts'
@@ -44,5 +45,7 @@ function connectorOf(definition: AppDefinition, deps: ConnectorDeps): Connector 
       return createNatsConnector(definition.options, deps)
     case 'mqtt':
       return createMqttConnector(definition.options, deps)
+    case 'kafka':
+      return createKafkaConnector(definition.options, deps)
   }
 }

@@ -3,6 +3,7 @@ import type { ListenDefinition } from '../config/flow.ts'
 import { createAmqpListener } from '../connectors/amqp/index.ts'
 import { createAmqp1Listener } from '../connectors/amqp1/index.ts'
 import { createHttpListener } from '../connectors/http/index.ts'
+import { createKafkaListener } from '../connectors/kafka/index.ts'
 import { createMqttListener } from '../connectors/mqtt/index.ts'
 import { createNatsListener } from '../connectors/nats/index.ts'
 import { SyncError } from '../errors/index.ts'
@@ -46,6 +47,8 @@ function brokerDoor(flow: FlowModel, listen: ListenDefinition, deps: DoorDeps): 
       return [createAmqpListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
     case 'amqp1':
       return [createAmqp1Listener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
+    case 'kafka':
+      return [createKafkaListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
     case 'mqtt':
       return [createMqttListener(flow, { ...listen.options, url: textOf(listen.options.url) }, deps)]
     case 'nats':

@@ -42,6 +42,8 @@ function resolved(definition: AppDefinition, plain: Resolve, secret: Resolve): A
       return { kind: 'amqp1', options: { ...definition.options, url: secret(definition.options.url) } }
     case 'nats':
       return { kind: 'nats', options: { ...definition.options, url: secret(definition.options.url) } }
+    case 'kafka':
+      return { kind: 'kafka', options: { ...definition.options, url: secret(definition.options.url) } }
     case 'mqtt':
       return { kind: 'mqtt', options: { ...definition.options, url: secret(definition.options.url) } }
   }
@@ -89,6 +91,8 @@ function listenOf(listen: ListenDefinition, plain: Resolve, secret: Resolve): Li
       return { kind: 'amqp', options: { ...listen.options, url: secret(listen.options.url) } }
     case 'amqp1':
       return { kind: 'amqp1', options: { ...listen.options, url: secret(listen.options.url) } }
+    case 'kafka':
+      return { kind: 'kafka', options: { ...listen.options, url: secret(listen.options.url) } }
     case 'mqtt':
       return { kind: 'mqtt', options: { ...listen.options, url: secret(listen.options.url) } }
     case 'nats':

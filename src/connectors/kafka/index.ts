@@ -1,0 +1,7 @@
+export { csv, form, json, multipart, soap, text, xml } from '../../formats/index.ts'
+export { type BrokerDoorOptions, header } from '../broker/config.ts'
+export { type Kafka, type KafkaOptions, type KafkaTopicOptions, kafka } from './config.ts'
+export type { KafkaConsumeOptions, KafkaMessagesOptions, KafkaPublishOptions } from './config-messages.ts'
+export { createKafkaConnector } from './connector.ts'
+export { createKafkaListener } from './listener.ts'
+export type { KafkaAppOptions, KafkaFeed, KafkaListenOptions, KafkaObject, KafkaPlace, KafkaTopic } from './options.ts'
