@@ -51,6 +51,7 @@ export {
   type Reference,
   reference,
 } from './config/kinds.ts'
+export type { ListenerConfig, TlsConfig } from './config/listener.ts'
 export {
   type Derived,
   derived,

@@ -43,7 +43,7 @@ export function runningHub({ data, url, env }: Pick<AccessOptions, 'data' | 'url
   const token = env.LATCHWORK_ADMIN_TOKEN || undefined
   if (url !== undefined) return new HubClient(url, token)
   const file = readHubFile(data)
-  return file !== null && isAlive(file.pid) ? new HubClient(file.url, token) : null
+  return file !== null && isAlive(file.pid) ? new HubClient(file.url, token, file.certificate) : null
 }
 
 export function requireHub(options: Pick<AccessOptions, 'data' | 'url' | 'env'>): HubClient {

@@ -8,10 +8,14 @@ const TIMEOUT_MS = 10_000
 export class HubClient {
   readonly url: string
   readonly #token: string | undefined
+  readonly #certificate: string | undefined
+  #fetch: Promise<Fetch> | null = null
 
-  constructor(url: string, token: string | undefined) {
+  /** `certificate`: what the hub shows (PEM), as it stands in its data folder; it is believed by that, whoever issued it and whatever name it bears. */
+  constructor(url: string, token: string | undefined, certificate?: string) {
     this.url = url.replace(/\/+$/, '')
     this.#token = token
+    this.#certificate = certificate
   }
 
   get<T>(
@@ -39,7 +43,7 @@ export class HubClient {
   async *events(path: string, signal: AbortSignal): AsyncIterable<unknown> {
     let response: Response
     try {
-      response = await fetch(this.url + path, { headers: this.#headers(), signal })
+      response = await (await this.#fetcher())(this.url + path, { headers: this.#headers(), signal })
     } catch (error) {
       if (signal.aborted) return
       throw unreachable(this.url, error)
@@ -60,6 +64,11 @@ export class HubClient {
     }
   }
 
+  #fetcher(): Promise<Fetch> {
+    this.#fetch ??= fetcherOf(this.#certificate)
+    return this.#fetch
+  }
+
   #headers(): Record<string, string> {
     return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
   }
@@ -74,7 +83,7 @@ export class HubClient {
     let status: number
     let text: string
     try {
-      const response = await fetch(this.url + path, {
+      const response = await (await this.#fetcher())(this.url + path, {
         method,
         headers,
         ...sent,
@@ -89,6 +98,16 @@ export class HubClient {
     if (status >= 200 && status < 300 && answer !== undefined) return answer
     throw refusal(this.url, status, answer)
   }
+}
+
+type Fetch = typeof globalThis.fetch
+
+async function fetcherOf(certificate: string | undefined): Promise<Fetch> {
+  if (certificate === undefined) return globalThis.fetch
+  const { Agent, fetch } = await import('undici')
+  const connect = { ca: certificate, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
+  const dispatcher = new Agent({ connect })
+  return ((url: string, init: object) => fetch(url, { ...init, dispatcher })) as unknown as Fetch
 }
 
 function dataOf(text: string): unknown {

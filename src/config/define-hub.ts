@@ -9,6 +9,7 @@ import { type CompiledFlow, compileFlow, objectsOf } from './compile-flow.ts'
 import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
 import { doorName, type FlowDefinition, isShared } from './flow.ts'
+import { type ListenerConfig, type ListenerDefinition, readListener } from './listener.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { readStore, type StoreDefinition } from './store.ts'
 
@@ -22,6 +23,8 @@ export interface HubConfig {
   readonly limits?: Partial<HubLimits>
   /** How much may go from one application to another before a person is asked. */
   readonly brakes?: BrakesConfig
+  /** How requests are taken. */
+  readonly listener?: ListenerConfig
   /** Where the hub keeps its own state. Default: SQLite files in the data folder. */
   readonly store?: StoreDefinition
 }
@@ -34,12 +37,13 @@ export interface HubDefinition {
   readonly apps: ReadonlyMap<AppId, AppDefinition>
   readonly flows: readonly CompiledFlow[]
   readonly limits: HubLimits
+  readonly listener: ListenerDefinition
   readonly store: StoreDefinition
 }
 
 /** Checks a config and compiles it. Throws SyncError `config.*`, which names the place, the reason and the next step. */
 export function defineHub(config: HubConfig): HubDefinition {
-  checkKeys('defineHub', config, ['apps', 'sync', 'flows', 'limits', 'brakes', 'store'])
+  checkKeys('defineHub', config, ['apps', 'sync', 'flows', 'limits', 'brakes', 'listener', 'store'])
   const limits = readLimits(config.limits)
   const connectors = readApps(config.apps)
   const syncs = readSyncs(config.sync)
@@ -61,6 +65,7 @@ export function defineHub(config: HubConfig): HubDefinition {
     apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
     flows: compiledFlows,
     limits,
+    listener: readListener(config.listener),
     store: readStore(config.store),
   }
   return Object.defineProperty(definition, hubBrand, { value: true })

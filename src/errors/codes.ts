@@ -181,6 +181,12 @@ export const ERROR_CODES = {
     manual:
       'An environment variable that the config asks for by `env(NAME)` is not set. Set it, or `NAME_FILE` to a file that holds it.',
   },
+  'config.tls': {
+    handling: 'stop',
+    status: 500,
+    manual:
+      'The certificate and the key of `listener.tls` cannot be used together. Both must be PEM, the key that of the first certificate and without a passphrase; `openssl x509 -noout -pubkey -in cert.pem` and `openssl pkey -pubout -in key.pem` must print the same.',
+  },
   'config.value-invalid': {
     handling: 'park',
     status: 422,

@@ -12,6 +12,7 @@ import { deliveriesOf } from './after-delivery.ts'
 import { type ApiInfo, openApiOf } from './api-docs.ts'
 import { asyncApiOf } from './async-api.ts'
 import type { HubContext } from './hub.ts'
+import { urlOf } from './url.ts'
 
 /** A caller may wait this long in one request; below the idle time of proxies (60 s). */
 const WAIT_MAX_MS = 50_000
@@ -115,12 +116,8 @@ export function addFlowRoutes(app: Hono, context: HubContext): void {
   })
 
   const info = (): ApiInfo => {
-    const { host, port } = context.listening()
-    return {
-      title: 'Latchwork hub',
-      version: VERSION,
-      url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    }
+    const url = urlOf(context.listening(), context.definition.listener.tls !== null)
+    return { title: 'Latchwork hub', version: VERSION, url }
   }
   // Behind the same guard as the rest: they say how the hub can be reached.
   app.get('/api/openapi.json', () => json(openApiOf(context.definition, info())))

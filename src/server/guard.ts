@@ -43,11 +43,18 @@ function checkToken(headers: Headers, token: string): void {
   throw new SyncError('admin.unauthenticated', 'the admin API needs `Authorization: Bearer <LATCHWORK_ADMIN_TOKEN>`')
 }
 
+/** A Host header that names no port means that of HTTP, or of HTTPS. */
+const PORTS_DEFAULT: readonly number[] = [80, 443]
+
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '[::1]', 'localhost'])
 
 const isLoopback = (host: string): boolean => LOOPBACK.has(host)
 
 function isLocal(url: string, port: number): boolean {
   const parsed = URL.parse(url)
-  return parsed !== null && isLoopback(parsed.hostname) && (parsed.port === '' ? 80 : Number(parsed.port)) === port
+  return (
+    parsed !== null &&
+    isLoopback(parsed.hostname) &&
+    (parsed.port === '' ? PORTS_DEFAULT.includes(port) : Number(parsed.port) === port)
+  )
 }

@@ -6,6 +6,8 @@ export interface HubFile {
   readonly url: string
   readonly pid: number
   readonly startedAtMs: number
+  /** Of a hub that speaks TLS: what it shows, by which commands on its machine know that it is it. PEM. */
+  readonly certificate?: string
 }
 
 export const hubFilePath = (dataDir: string): string => join(dataDir, 'hub.json')
@@ -31,7 +33,8 @@ export function readHubFile(dataDir: string): HubFile | null {
   try {
     const file = JSON.parse(readFileSync(hubFilePath(dataDir), 'utf8')) as Partial<HubFile>
     if (typeof file.url !== 'string' || typeof file.pid !== 'number') return null
-    return { url: file.url, pid: file.pid, startedAtMs: file.startedAtMs ?? 0 }
+    const certificate = typeof file.certificate === 'string' ? { certificate: file.certificate } : {}
+    return { url: file.url, pid: file.pid, startedAtMs: file.startedAtMs ?? 0, ...certificate }
   } catch {
     return null
   }

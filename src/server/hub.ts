@@ -20,9 +20,10 @@ import { withoutSecrets } from './log.ts'
 import { recordNotification, recordRefusal } from './message-notes.ts'
 import type { MessageRecorder, RecordedDoor } from './message-recorder.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
-import { type Environment, resolveApp, resolveListen } from './secrets.ts'
+import { type Environment, resolveApp, resolveListen, resolveTls, type TlsTexts } from './secrets.ts'
 import { openStorage, type Storage } from './storage.ts'
 import { UndoJob } from './undoing.ts'
+import { urlOf } from './url.ts'
 
 export interface HubOptions {
   readonly definition: HubDefinition
@@ -94,13 +95,21 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const { definition, dataDir, env, clock = systemClock, host = HOST_DEFAULT, port = PORT_DEFAULT } = options
   const apps = [...definition.apps.values()].map((app) => resolveApp(app, env))
   const adminToken = env.LATCHWORK_ADMIN_TOKEN || undefined
+  const tls = resolveTls(definition.listener, env)
   const log = withoutSecrets(options.log, [
     ...apps.flatMap((app) => app.secrets),
     ...definition.flows.flatMap((flow) => flow.listens.flatMap((listen) => resolveListen(listen, env).secrets)),
     ...(adminToken === undefined ? [] : [adminToken]),
+    ...(tls === null ? [] : [tls.key]),
   ])
   const storage = await openStorage(definition.store, dataDir, env)
-  const hub = new Hub({ ...options, clock, host, port }, log, adminToken, connectorsOf(apps, { clock, log }), storage)
+  const hub = new Hub(
+    { ...options, clock, host, port, tls },
+    log,
+    adminToken,
+    connectorsOf(apps, { clock, log }),
+    storage,
+  )
   try {
     await hub.start()
   } catch (error) {
@@ -112,7 +121,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 }
 
 class Hub implements RunningHub {
-  readonly #options: Required<HubOptions>
+  readonly #options: Required<HubOptions> & { readonly tls: TlsTexts | null }
   readonly #log: Log
   readonly #adminToken: string | undefined
   readonly #connectors: ReadonlyMap<AppId, Connector>
@@ -130,7 +139,7 @@ class Hub implements RunningHub {
   #stopped: Promise<void> | null = null
 
   constructor(
-    options: Required<HubOptions>,
+    options: Required<HubOptions> & { readonly tls: TlsTexts | null },
     log: Log,
     adminToken: string | undefined,
     connectors: ReadonlyMap<AppId, Connector>,
@@ -144,7 +153,7 @@ class Hub implements RunningHub {
   }
 
   get url(): string {
-    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`
+    return urlOf(this.#address, this.#options.tls !== null)
   }
 
   get host(): string {
@@ -217,7 +226,9 @@ class Hub implements RunningHub {
     for (const listener of this.#flows.listeners) await listener.start(this.#flows.door)
     this.#isReady = true
     this.#hasFile = true
-    writeHubFile(dataDir, { url: this.url, pid: process.pid, startedAtMs })
+    const { tls } = this.#options
+    const certificate = tls === null ? {} : { certificate: tls.cert }
+    writeHubFile(dataDir, { url: this.url, pid: process.pid, startedAtMs, ...certificate })
     this.#sayLimits(promises)
     this.#every(WATCH_MS, () => this.#watch())
     this.#every(JOURNAL_DROP_EVERY_MS, () => this.#dropOldEntries())
@@ -261,6 +272,7 @@ class Hub implements RunningHub {
         headersTimeoutMs: HEADERS_TIMEOUT_MS,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
       },
+      tls: this.#options.tls,
       log: this.#log,
       clock,
     })

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { SyncError } from '../errors/index.ts'
@@ -9,6 +9,8 @@ import type { FlowDoor, ListenRoute } from '../ports/listen.ts'
 import { declaredTooLong, inflated, readBody } from './body.ts'
 import { problemReply, refusalWriters, unknownPath } from './problem.ts'
 import { type Handler, NO_PARAMS, type Params, type Route, Routes } from './routes.ts'
+import type { TlsTexts } from './secrets.ts'
+import { createWebServer, type WebServer } from './web-server.ts'
 
 export interface ListenerLimits {
   readonly bodyBytesMax: number
@@ -30,6 +32,8 @@ export interface ListenerOptions {
   /** A request to a known path that was not taken. */
   readonly onRefused?: (error: SyncError, request: RefusedRequest, owner: string) => void
   readonly limits: ListenerLimits
+  /** HTTPS; absent or null: HTTP. */
+  readonly tls?: TlsTexts | null
   readonly log: Log
   readonly clock: Clock
 }
@@ -67,6 +71,7 @@ class HttpListener implements Listener {
   readonly #options: ListenerOptions
   readonly #routes = new Routes()
   readonly #server: Server
+  readonly #certificateOf: WebServer['certificateOf']
   readonly #admin: ReturnType<typeof getRequestListener> | null
   readonly #refusals: RefusalLog
   #closing: Promise<void> | null = null
@@ -81,7 +86,8 @@ class HttpListener implements Listener {
     this.#admin =
       options.admin === undefined ? null : getRequestListener(options.admin, { overrideGlobalObjects: false })
     const { headersTimeoutMs, requestTimeoutMs } = options.limits
-    this.#server = createServer(
+    const { server, certificateOf } = createWebServer(
+      options.tls ?? null,
       {
         headersTimeout: headersTimeoutMs,
         requestTimeout: requestTimeoutMs,
@@ -93,6 +99,8 @@ class HttpListener implements Listener {
       },
       (request, response) => this.#take(request, response),
     )
+    this.#server = server
+    this.#certificateOf = certificateOf
     this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#take(request, response, true),
     )
@@ -211,6 +219,7 @@ class HttpListener implements Listener {
         headers: request.headers as Readonly<Record<string, string>>,
         body,
         remoteAddress: request.socket.remoteAddress ?? '',
+        ...this.#certificateOf(request.socket),
       }
       this.#send(response, await handler.answer(raw, params))
     } catch (error) {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { AppDefinition } from '../config/app.ts'
 import { type ConfigText, resolveText } from '../config/env.ts'
 import type { ListenDefinition } from '../config/flow.ts'
+import type { ListenerDefinition } from '../config/listener.ts'
 
 import type { HttpAppOptions, HttpAuth, HttpSoapService, HttpVerify, HttpWebhook } from '../connectors/http/index.ts'
 
@@ -23,6 +24,22 @@ export function resolveApp(definition: AppDefinition, variables: Environment): R
     return value
   }
   return { definition: resolved(definition, plain, secret), secrets }
+}
+
+/** What TLS needs, as PEM. */
+export interface TlsTexts {
+  readonly cert: string
+  readonly key: string
+  /** null: senders are not asked for a certificate. */
+  readonly clients: { readonly ca: string | null } | null
+}
+
+export function resolveTls({ tls }: ListenerDefinition, variables: Environment): TlsTexts | null {
+  if (tls === null) return null
+  const text = (given: ConfigText): string => resolveText(given, variables, (path) => readFileSync(path, 'utf8'))
+  const { cert, key, clients } = tls
+  const ca = clients?.ca === undefined ? null : text(clients.ca)
+  return { cert: text(cert), key: text(key), clients: clients === undefined ? null : { ca } }
 }
 
 function resolved(definition: AppDefinition, plain: Resolve, secret: Resolve): AppDefinition {
