@@ -64,6 +64,7 @@ export {
   type WriteOnly,
   writeOnly,
 } from './config/mapping.ts'
+export type { MessagesConfig } from './config/messages.ts'
 export {
   type AddRemove,
   addRemove,

@@ -10,6 +10,7 @@ import { digest } from './digest.ts'
 import type { SyncDefinition } from './entity.ts'
 import { doorName, type FlowDefinition, isShared } from './flow.ts'
 import { type ListenerConfig, type ListenerDefinition, readListener } from './listener.ts'
+import { type MessagePolicy, type MessagesConfig, readMessages } from './messages.ts'
 import { checkCanonicalName, checkKeys, isPlainObject, refuse, refuseUnknown } from './refuse.ts'
 import { readStore, type StoreDefinition } from './store.ts'
 
@@ -23,6 +24,8 @@ export interface HubConfig {
   readonly limits?: Partial<HubLimits>
   /** How much may go from one application to another before a person is asked. */
   readonly brakes?: BrakesConfig
+  /** What is kept of what arrived, how long, and what of it nobody may read. */
+  readonly messages?: MessagesConfig
   /** How requests are taken. */
   readonly listener?: ListenerConfig
   /** Where the hub keeps its own state. Default: SQLite files in the data folder. */
@@ -37,13 +40,14 @@ export interface HubDefinition {
   readonly apps: ReadonlyMap<AppId, AppDefinition>
   readonly flows: readonly CompiledFlow[]
   readonly limits: HubLimits
+  readonly messages: MessagePolicy
   readonly listener: ListenerDefinition
   readonly store: StoreDefinition
 }
 
 /** Checks a config and compiles it. Throws SyncError `config.*`, which names the place, the reason and the next step. */
 export function defineHub(config: HubConfig): HubDefinition {
-  checkKeys('defineHub', config, ['apps', 'sync', 'flows', 'limits', 'brakes', 'listener', 'store'])
+  checkKeys('defineHub', config, ['apps', 'sync', 'flows', 'limits', 'brakes', 'messages', 'listener', 'store'])
   const limits = readLimits(config.limits)
   const connectors = readApps(config.apps)
   const syncs = readSyncs(config.sync)
@@ -65,6 +69,7 @@ export function defineHub(config: HubConfig): HubDefinition {
     apps: new Map([...descriptions].map(([app, description]) => [app, description.definition])),
     flows: compiledFlows,
     limits,
+    messages: readMessages(config.messages),
     listener: readListener(config.listener),
     store: readStore(config.store),
   }

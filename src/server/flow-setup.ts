@@ -69,7 +69,7 @@ export function createFlows(options: {
     mappingVersion: definition.model.mappingVersion,
     opPrefix: () => `${engine.info?.instanceId}.${engine.info?.generation}`,
   })
-  const recorder = new MessageRecorder(messages, clock, log)
+  const recorder = new MessageRecorder(messages, clock, log, definition.messages)
   const door = new RecordedDoor(flows, recorder, (flow) => flows.model(flow), clock)
   return { flows, door, recorder, listeners: [...listeners.values()].flat() }
 }

@@ -1,3 +1,4 @@
+import type { MessagePolicy } from '../config/messages.ts'
 import { SyncError } from '../errors/index.ts'
 import type { FlowModel, Message, Run, SetAside } from '../model/flow.ts'
 import type { FlowName, JournalPosition, RunId } from '../model/ids.ts'
@@ -15,9 +16,7 @@ const WAITING_MAX = 20_000
 const PAYLOAD_CHARS_MAX = 16_384
 /** Positions and runs whose later verdicts are looked for. */
 const FOLLOWED_MAX = 20_000
-/** As long as the journal keeps what they told; a disk holds a million of them without trouble. */
-const KEEP_MS = 7 * 86_400_000
-const KEPT_MAX = 1_000_000
+const DAY_MS = 86_400_000
 const PRUNE_MAX = 5_000
 const REDACTED = '[redacted]'
 
@@ -36,6 +35,7 @@ export class MessageRecorder {
   readonly #log: MessageLog
   readonly #clock: Clock
   readonly #say: Log
+  readonly #policy: MessagePolicy
   #waiting: Kept[] = []
   #later: (LaterVerdict & { readonly id: number })[] = []
   #dropped = 0
@@ -48,10 +48,11 @@ export class MessageRecorder {
   readonly #early = new Map<number, LaterVerdict[]>()
   readonly #listeners = new Set<(rows: readonly MessageRow[]) => void>()
 
-  constructor(log: MessageLog, clock: Clock, say: Log) {
+  constructor(log: MessageLog, clock: Clock, say: Log, policy: MessagePolicy) {
     this.#log = log
     this.#clock = clock
     this.#say = say
+    this.#policy = policy
   }
 
   get log(): MessageLog {
@@ -61,6 +62,11 @@ export class MessageRecorder {
   async open(): Promise<void> {
     await this.#log.open()
     this.#isOpen = true
+  }
+
+  /** Whether the text of a body can be kept as it came. */
+  keepsText(redact: readonly string[]): boolean {
+    return redact.length + this.#policy.redact.length === 0
   }
 
   add(kept: Kept): void {
@@ -122,7 +128,7 @@ export class MessageRecorder {
     while (this.#waiting.length + this.#later.length > 0) {
       const kept = this.#waiting.splice(0, ROWS_MAX)
       const later = this.#later.splice(0, ROWS_MAX * 2)
-      const rows = kept.map(rowOf)
+      const rows = kept.map((one) => rowOf(one, this.#policy))
       try {
         const ids = await this.#log.write(rows, later)
         this.#follow(rows, ids)
@@ -164,8 +170,9 @@ export class MessageRecorder {
   /** Forgets what is old, and the oldest of too many. */
   async prune(): Promise<void> {
     if (!this.#isOpen) return
-    const beforeMs = this.#clock.nowMs() - KEEP_MS
-    while ((await this.#log.prune(beforeMs, KEPT_MAX, PRUNE_MAX)) > 0)
+    const { keepDays, keepMax } = this.#policy
+    const beforeMs = this.#clock.nowMs() - keepDays * DAY_MS
+    while ((await this.#log.prune(beforeMs, keepMax, PRUNE_MAX)) > 0)
       await new Promise<void>((resolve) => this.#clock.timer(10, resolve))
   }
 
@@ -178,7 +185,8 @@ export class MessageRecorder {
   }
 }
 
-function rowOf({ body, text: sent, redact, ...kept }: Kept): NewMessage {
+function rowOf({ body, text: sent, redact: own, ...kept }: Kept, policy: MessagePolicy): NewMessage {
+  const redact = policy.redact.length === 0 ? own : [...own, ...policy.redact]
   const { data, isRedacted } = redact.length === 0 ? { data: body, isRedacted: false } : redacted(body, redact)
   const text = sent !== undefined && redact.length === 0 ? sent : data === null ? null : encodeData(data)
   const isCut = text !== null && text.length > PAYLOAD_CHARS_MAX
@@ -191,9 +199,9 @@ function rowOf({ body, text: sent, redact, ...kept }: Kept): NewMessage {
         ? kept.properties
         : { ...kept.properties, ...Object.fromEntries(secrets.map((name) => [name, REDACTED])) },
     bytes: text?.length ?? 0,
-    payload: isCut ? text.slice(0, PAYLOAD_CHARS_MAX) : text,
+    payload: !policy.payloads ? null : isCut ? text.slice(0, PAYLOAD_CHARS_MAX) : text,
     isCut,
-    isRedacted: isRedacted || secrets.length > 0,
+    isRedacted: isRedacted || secrets.length > 0 || !policy.payloads,
   }
 }
 
@@ -314,7 +322,7 @@ export class RecordedDoor implements FlowDoor {
   ): void {
     const redact = this.#models(flow)?.redact ?? NO_IDS
     // A text lies in memory as it is; a tree of objects is looked at again and again by the collection of garbage until it is written.
-    const isText = more.text !== undefined && redact.length === 0
+    const isText = more.text !== undefined && this.#recorder.keepsText(redact)
     this.#recorder.add({
       atMs: more.atMs,
       tookMs: Math.round(more.tookMs * 10) / 10,

@@ -136,6 +136,45 @@ describe('what arrived', () => {
   })
 })
 
+describe('what is kept of it', () => {
+  test('what is kept follows the policy: without payloads, with what is declared secret taken out of every door', async () => {
+    using folder = temporaryFolder()
+    const take = flow('take', { listen: post('/take'), run: () => undefined })
+    const config = { apps: { nobody: http({ baseUrl: 'http://127.0.0.1:9' }) }, flows: [take] }
+    const kept = async (messages: Parameters<typeof defineHub>[0]['messages']): Promise<MessageRow | undefined> => {
+      const dataDir = `${folder.path}/${JSON.stringify(messages).length}`
+      await using hub = await started(
+        defineHub({ ...config, ...(messages === undefined ? {} : { messages }) }),
+        dataDir,
+      )
+      await send(`${hub.url}/take`, { id: '1', holder: { email: 'ada@example.test' } })
+      const list = async (): Promise<readonly MessageRow[]> =>
+        ((await (await fetch(`${hub.url}/api/messages`)).json()) as { items: readonly MessageRow[] }).items
+      const [row] = await eventually(list, (rows) => rows.length > 0)
+      return row
+    }
+    expect(await kept({ keepDays: 1 })).toMatchObject({ payload: expect.stringContaining('ada@example.test') })
+    expect(await kept({ redact: ['*.email'] })).toMatchObject({
+      payload: '{"id":"1","holder":{"email":"[redacted]"}}',
+      isRedacted: true,
+    })
+    expect(await kept({ payloads: false, keepMax: 10 })).toMatchObject({ payload: null, bytes: 48, isRedacted: true })
+  })
+
+  test.each([
+    [{ keepDays: 0 }, 'messages.keepDays'],
+    [{ keepMax: 1.5 }, 'messages.keepMax'],
+    [{ payloads: 'no' }, 'messages.payloads'],
+    [{ redact: 'card' }, 'messages.redact'],
+    [{ keep: 7 }, 'keep'],
+  ])('a policy that cannot be meant is refused: %j', (messages, place) => {
+    const config = { apps: { nobody: http({ baseUrl: 'http://127.0.0.1:9' }) }, messages } as Parameters<
+      typeof defineHub
+    >[0]
+    expect(() => defineHub(config)).toThrow(place)
+  })
+})
+
 describe('the Execute API', () => {
   test('a flow is started by its name, waited for, and looked at; the same id is not run twice', async () => {
     using folder = temporaryFolder()
