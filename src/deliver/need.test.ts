@@ -68,6 +68,30 @@ describe('the need of a lane', () => {
     expect(needOf(binding, record, laneOf(), true)).toBeNull()
   })
 
+  test('never names what an application could be told, but only tells, nor what it has no form for', () => {
+    const [, email, phone] = binding.fields
+    const [lines] = binding.parts
+    const [qty, text] = lines!.fields
+    const told = bindingOf(crm, {
+      fields: [
+        { ...email!, direction: 'in' },
+        { ...phone!, encode: null },
+      ],
+      parts: [
+        {
+          ...lines!,
+          fields: [
+            { ...qty!, direction: 'in' },
+            { ...text!, encode: null },
+          ],
+        },
+      ],
+    })
+    const head = { email: 'e', phone: 'p', 'lines[1]': true, 'lines[1].qty': 1, 'lines[1].text': 't' }
+    expect(needOf(told, recordOf({ head: headOf(head) }), laneOf(), true)?.patch).toEqual({ 'lines[1]': true })
+    expect(encode({ email: 'e', phone: 'p' }, told)).toEqual({ native: {} })
+  })
+
   test('leaves out a field that is set aside, except for a new record, which would not be whole without it', () => {
     const record = recordOf({
       head: headOf({ email: 'a', phone: 'p' }),
@@ -147,6 +171,29 @@ describe('a patch in native values', () => {
         message: expect.stringContaining('crm: field email of customer cannot be written as n_email: too long'),
       }) as Error,
     )
+    const [lines] = binding.parts
+    const inElement = bindingOf(crm, {
+      parts: [
+        {
+          ...lines!,
+          fields: [
+            {
+              ...lines!.fields[0]!,
+              encode: () => {
+                throw 'too many'
+              },
+            },
+          ],
+        },
+      ],
+    })
+    expect(() => encode({ 'lines[1].qty': 9 }, inElement)).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining('field items[1].qty of customer cannot be written as n_qty: too many'),
+        place: { app: 'crm', entity: 'customer', field: 'items[1].qty' },
+      }) as Error,
+    )
+    expect(encode({ 'lines[1].text': 't' }, inElement)).toEqual({ native: { items: true } })
     const own = new SyncError('config.value-invalid', 'no')
     const syncError = broken(() => {
       throw own

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { http } from '../connectors/http/index.ts'
 import { emptyLane } from '../engine/record-work.ts'
 import { defineHub, entity, idIn, status, sync } from '../index.ts'
+import { intentOf } from '../merge/fake-record.ts'
 import { advanceBasis, heldAt } from '../model/basis.ts'
 import type { EntityModel } from '../model/entity.ts'
 import { asAppId, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
@@ -73,6 +74,31 @@ describe('what is written back', () => {
     expect(derived(record({ nativeId: asNativeId('17'), exists: true, sent: { name: 'Old' }, park }))).toMatchObject({
       '@shop.state': 'failed',
     })
+  })
+
+  test('no state while the record has yet to come to the other application, and one where it never will', () => {
+    const told = (lane: Partial<Lane> | null, more: Partial<RecordState> = {}) =>
+      derived({ ...record(lane), ...more })['@shop.state']
+    expect([told(null), told({ exists: false }), told({ exists: null })]).toEqual([undefined, undefined, undefined])
+    expect([told({ exists: false, detached: true }), told({ exists: false }, { deleted: true })]).toEqual(['ok', 'ok'])
+    const stillDetached = { exists: true, detached: true, sent: { name: 'Old' } }
+    expect(told(stillDetached)).toBe('ok')
+  })
+
+  test('no state while a write is under way, and no id while it is not known whether the record is gone', () => {
+    const intent = intentOf()
+    const inStep = { nativeId: asNativeId('17'), exists: true, sent: { name: 'Lamp' } }
+    expect(derived(record({ ...inStep, intent }))).toEqual({ '@shop.store_no': '17' })
+    const known = deriveWritebacks(entityModel, record(inStep), { seq: asJournalPosition(9), atMs: 5 })
+    const asked = { ...known, lanes: record({ ...inStep, exists: false, intent }).lanes }
+    expect(derived(asked)['@shop.store_no']).toBe('17')
+    expect(derived({ ...known, lanes: {} })['@shop.store_no']).toBeNull()
+  })
+
+  test('is nobody’s change: its root is itself, and no application is behind it', () => {
+    const inStep = { nativeId: asNativeId('17'), exists: true, sent: { name: 'Lamp' } }
+    const { head } = deriveWritebacks(entityModel, record(inStep), { seq: asJournalPosition(9), atMs: 5 })
+    expect(head['@shop.store_no']?.origin).toEqual({ seq: 9, app: shop, timeMs: 5, root: 9, hops: 0 })
   })
 
   test('null when the record is gone from there, and nothing new when nothing changed', () => {

@@ -103,3 +103,12 @@ describe('the latch table', () => {
     expect([table.size, table.opOf(app, object, natives(key))]).toEqual([1, 'op2'])
   })
 })
+
+test('two entities that follow one native row each have a latch on it: opening the older leaves the newer closed', () => {
+  const table = new LatchTable()
+  const [app, object, row] = [asAppId('crm'), asObjectId('clients'), asNativeId('1')]
+  table.close(app, object, row, asCanonicalKey('c1'), asOpId('op1'))
+  table.close(app, object, row, asCanonicalKey('c2'), asOpId('op2'))
+  table.open(app, asCanonicalKey('c1'))
+  expect(table.opOf(app, object, row)).toBe('op2')
+})

@@ -28,7 +28,7 @@ export interface Conflicting {
 export type Decision =
   | { readonly stands: 'incoming' | 'current'; readonly by: string }
   /** Neither lost: both are in the value. */
-  | { readonly stands: 'merged'; readonly value: Value; readonly by: string; readonly keepsBoth: boolean }
+  | { readonly stands: 'merged'; readonly value: Value; readonly by: string }
   /** Nobody but a person can say: each application keeps its own. */
   | { readonly stands: 'both'; readonly code: string; readonly message: string }
 
@@ -103,8 +103,7 @@ function checked(conflict: Conflicting, value: Value, by: 'counter' | 'addRemove
   try {
     // A value that is none (undefined, a number that is no integer, an object) is refused here like one outside the schema.
     const fits = field === undefined || field.reference !== undefined ? value : field.validate(value)
-    const keepsBoth = by !== 'merge' || (!valuesEqual(fits, incoming.value) && !valuesEqual(fits, current.value))
-    return { stands: 'merged', value: fits, by, keepsBoth }
+    return { stands: 'merged', value: fits, by }
   } catch (error) {
     const message = `${path}: ${by} of ${shown(current.value)} (${current.app}) and ${shown(incoming.value)} (${incoming.app}) gives ${shown(value)}, which does not fit: ${SyncError.from(error).message}`
     return setAside('merge.value-invalid', message)

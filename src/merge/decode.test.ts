@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SyncError } from '../errors/index.ts'
 import type { EntityModel } from '../model/entity.ts'
-import type { Image } from '../model/value.ts'
-import { changedValues, elementsOf, referencesIn } from './decode.ts'
+import type { Image, Value } from '../model/value.ts'
+import { changedValues, elementsOf, type Missing, referencesIn } from './decode.ts'
 import { bindingOf, canonicals, entityOf, frozen, imageOf, references, SEED } from './fake-record.ts'
 import { MissingReference } from './references.ts'
 
@@ -76,6 +76,47 @@ describe('the values that an image changes', () => {
   })
 })
 
+describe('what is no change', () => {
+  const [lines] = binding.parts
+  const [, email] = binding.fields
+
+  test('is what an application tells of a field that we only write, and of one that the entity does not have', () => {
+    const written = bindingOf(binding.app, {
+      fields: [{ ...email!, direction: 'out' }],
+      parts: [{ ...lines!, fields: [{ ...lines!.fields[0]!, direction: 'out' }, lines!.fields[1]!] }],
+    })
+    const image: Image = { n_email: 'a', items: true, 'items[1]': true, 'items[1].n_qty': 2, 'items[1].n_text': 't' }
+    expect(changed({}, image, entity, written).map(({ path }) => path)).toEqual(['lines[1]', 'lines[1].text'])
+    const { email: _, ...fields } = entity.fields
+    const without = entityOf({ fields, parts: { lines: { ...entity.parts.lines!, fields: {} } } })
+    expect(changed({}, image, without).map(({ path }) => path)).toEqual(['lines[1]'])
+  })
+
+  test('is a reference in an element that cannot be translated yet: it is named with its native values, and the rest is told', () => {
+    const by = bindingOf(binding.app, {
+      parts: [{ ...lines!, fields: [{ ...binding.fields[5]!, field: 'qty' }, lines!.fields[1]!] }],
+    })
+    const missing: Missing[] = []
+    const image: Image = { items: true, 'items[1]': true, 'items[1].n_owner': 'x9', 'items[1].n_text': 't' }
+    const told = changedValues(entity, by, {}, image, references, missing)
+    expect(told).toEqual([
+      { path: 'lines[1]', element: null, value: true, natives: ['items[1]'] },
+      { path: 'lines[1].text', element: 'lines[1]', value: 't', natives: ['items[1].n_text'] },
+    ])
+    expect(missing).toMatchObject([{ reference: { nativeId: 'x9' }, natives: ['items[1].n_owner'] }])
+  })
+})
+
+test('a native value that nobody knows is absent where it is decoded, not undefined', () => {
+  let given: object = {}
+  const decode = (values: Readonly<Record<string, Value>>): Value => {
+    given = values
+    return null
+  }
+  changed({}, { last: 'Lee' }, entity, bindingOf(binding.app, { fields: [{ ...binding.fields[0]!, decode }] }))
+  expect(Object.keys(given)).toEqual(['last'])
+})
+
 describe('what cannot be decoded', () => {
   const badly = (decode: () => never) => bindingOf(binding.app, { fields: [{ ...binding.fields[1]!, decode }] })
 
@@ -88,6 +129,22 @@ describe('what cannot be decoded', () => {
     expect(error).toMatchObject({
       code: 'mapping.decode-failed',
       message: expect.stringContaining('crm: field email of customer cannot be read from n_email = 12: not a date'),
+    })
+  })
+
+  test('names the place of a value in an element, whatever was thrown, and cuts off what is long', () => {
+    const [lines] = binding.parts
+    const throwing = (): never => {
+      throw 'not a number'
+    }
+    const broken = bindingOf(binding.app, {
+      parts: [{ ...lines!, fields: [{ ...lines!.fields[0]!, decode: throwing }] }],
+    })
+    const image: Image = { items: true, 'items[1]': true, 'items[1].n_qty': 'x'.repeat(400) }
+    const error = thrownBy(() => changed({}, image, entity, broken))
+    expect(error).toMatchObject({
+      place: { app: 'crm', entity: 'customer', field: 'items[1].qty' },
+      message: expect.stringContaining(`cannot be read from n_qty = "${'x'.repeat(291)}: not a number`),
     })
   })
 

@@ -19,7 +19,27 @@ const cases: readonly (readonly [Value, Value, string])[] = [
   [['b', 'a'], ['a', 'b'], 'keeps the list in an order of its own'],
   ['red', 'blue', 'keeps another value'],
   [1, true, 'keeps another value'],
+  ['', 'x', 'keeps another value'],
+  ['x', null, 'keeps another value'],
+  [null, 'x', 'keeps another value'],
+  ['x', '', 'keeps another value'],
+  ['x', 5, 'keeps another value'],
+  [['a'], 'a', 'keeps another value'],
+  ['12.3', '12.4', 'keeps another value'],
+  ['13.0', '12', 'keeps another value'],
+  ['12.395', '12.3', 'rounds to 1 decimal'],
+  ['12.3456', '12.5', 'keeps another value'],
+  ['12.345', '12', 'rounds to 0 decimals'],
+  ['\uFB01ne', 'fine', 'keeps another Unicode form of it'],
+  [' a  b ', 'a b', 'makes one space of several'],
+  [' a  b', ' a b', 'makes one space of several'],
 ]
+
+test('lists that hold integers too large for a number are compared by what they hold', () => {
+  expect(diagnose([2n, 1n], [1n, 2n])).toEqual({ kind: 'reorders' })
+  expect(diagnose([1n], [1])).toEqual({ kind: 'alters' })
+  expect(diagnose(12n, '12.0')).toEqual({ kind: 'spells' })
+})
 
 test.each(cases)('%j kept as %j: the application %s', (written, found, text) => {
   expect(diagnosisText(diagnose(written, found))).toBe(text)

@@ -43,7 +43,6 @@ function ofNumbers(exact: string, kept: string): Diagnosis {
 }
 
 function ofTexts(written: string, found: string): Diagnosis {
-  if (written.normalize('NFC') === found.normalize('NFC')) return { kind: 'unicode' }
   if (written.trim() === found) return { kind: 'trims' }
   if (written.toUpperCase() === found) return { kind: 'upper-cases' }
   if (written.toLowerCase() === found) return { kind: 'lower-cases' }

@@ -60,3 +60,21 @@ test('the memory of a field is bounded, and goes when a person has decided', () 
   expect(withoutSwings(lane, 'phone').swings).toBeNull()
   expect(withoutSwings(lane, 'email')).toBe(lane)
 })
+
+test('an answer counts up to two seconds after our write, not before it, and for ten minutes', () => {
+  const noted = (gapMs: number) => answers(['a'], gapMs).lane.swings?.phone?.length ?? 0
+  expect([noted(-1), noted(0), noted(2_000), noted(2_001)]).toEqual([0, 1, 1, 0])
+  expect([answers(['a', 'a', 'a'], 0, 300_000).tripped, answers(['a', 'a', 'a'], 0, 300_001).tripped]).toEqual([
+    2,
+    null,
+  ])
+})
+
+test('numbers of any size are told apart, and a decided field leaves the others as they were', () => {
+  const at = (lane: Lane, path: string, value: bigint | undefined) =>
+    swing({ ...lane, own: [{ ...wrote(0), paths: ['phone', 'email'] }] }, path, value, 7n, 1).lane
+  const both = at(at(laneOf(), 'phone', 5n), 'email', undefined)
+  expect(both.swings?.phone?.[0]?.value).toBe('5 > 7')
+  expect(both.swings?.email?.[0]?.value).toBe(' > 7')
+  expect(withoutSwings(both, 'phone').swings).toEqual({ email: both.swings?.email })
+})

@@ -13,6 +13,7 @@ import {
   recordOf,
   SEED,
 } from '../merge/fake-record.ts'
+import type { Capabilities } from '../model/capabilities.ts'
 import { asCanonicalKey, asEntityName, asNativeId, asObjectId, asToken, compareTokens } from '../model/ids.ts'
 import type { Link, RecordState } from '../model/record.ts'
 import { resolve, type Subject, type Surroundings } from './resolve.ts'
@@ -183,6 +184,37 @@ describe('a native id with a tombstone', () => {
       (_, { link }, to) =>
         (to.to !== 'new' && to.to !== 'link') || to.incarnation === (link === undefined ? 0 : link.incarnation + 1),
     )
+  })
+
+  const dead = linkOf({ state: 'tombstone', token: asToken('5') })
+  const told = (more: Partial<Subject>, letters: Partial<Capabilities> = {}) =>
+    resolve(
+      {
+        binding: bindingOf(crm, { capabilities: { ...classA, ...letters } }),
+        kind: 'image',
+        token: asToken('6'),
+        isRead: false,
+        correlation: undefined,
+        matchKey: null,
+        ...more,
+      },
+      { link: dead, correlated: undefined, matched: undefined, openCreates: [] },
+    ).to
+
+  test('lives again by a log that is told in order, and by nothing that a log tells without a version', () => {
+    const log = { feed: 'F3', condition: 'C0' } as const
+    expect([told({}, log), told({ token: undefined }, log), told({})]).toEqual(['new', 'read', 'read'])
+  })
+
+  test('is asked about after a hint, and lives by what a read has shown, however old its version looks', () => {
+    expect([told({ kind: 'hint', token: asToken('1') }), told({ isRead: true, token: asToken('1') })]).toEqual([
+      'read',
+      'new',
+    ])
+  })
+
+  test('lives again by a newer notification where there is no read', () => {
+    expect([told({}, { read: 'R0' }), told({ token: asToken('5') }, { read: 'R0' })]).toEqual(['new', 'drop'])
   })
 
   test('is not deleted twice', () => {
