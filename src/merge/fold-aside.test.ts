@@ -4,7 +4,8 @@ import { asJournalPosition } from '../model/ids.ts'
 import type { RecordState } from '../model/record.ts'
 import type { Fields, Image, Value } from '../model/value.ts'
 import { bindingOf, crm, entityOf, erp, frozen, headOf, laneOf, origin, recordOf, references } from './fake-record.ts'
-import { type FoldInput, type FoldResult, foldImage } from './fold.ts'
+import { foldImage } from './fold.ts'
+import type { FoldInput, FoldResult } from './folding.ts'
 
 /** What is set aside, counted, merged or taken out: who claims what afterwards, and what the log keeps. */
 const why = { code: 'merge.manual', message: '' }

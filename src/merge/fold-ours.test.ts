@@ -3,7 +3,8 @@ import { overlayOf } from '../deliver/overlay.ts'
 import { asJournalPosition } from '../model/ids.ts'
 import type { Fields, Image } from '../model/value.ts'
 import { bindingOf, crm, entityOf, erp, frozen, headOf, intentOf, laneOf, recordOf, references } from './fake-record.ts'
-import { type FoldInput, type FoldResult, foldImage, type OwnWriteSeen } from './fold.ts'
+import { foldImage } from './fold.ts'
+import type { FoldInput, FoldResult, OwnWriteSeen } from './folding.ts'
 
 /** What of an observation is our own write, and what a person did meanwhile. */
 const seq = asJournalPosition(20)

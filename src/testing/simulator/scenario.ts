@@ -8,7 +8,7 @@ import type { ModelChoices } from './model.ts'
 import type { OwnWorld } from './own/world.ts'
 import { drawFieldPolicies, drawLatching } from './policies.ts'
 import { Rng } from './rng.ts'
-import { type Action, drawActions } from './workload.ts'
+import { type Action, drawActions, drawTogether } from './workload.ts'
 
 /** Aspects of a run that can be switched off one at a time, beside the classes of faults. */
 export const ASPECTS = [
@@ -32,6 +32,7 @@ export const ASPECTS = [
   'copy',
   'validation',
   'sluggish',
+  'together',
   'restartAtRest',
 ] as const
 export type Aspect = (typeof ASPECTS)[number]
@@ -55,6 +56,7 @@ export const NOT_OF_A_CONFIG: ReadonlySet<string> = new Set([
   'merges',
   'latching',
   'sluggish',
+  'together',
 ])
 
 /** One run, drawn whole from its seed before it starts. */
@@ -107,11 +109,14 @@ function drawnScenario(seed: number, classes: readonly string[], cut: Cut): Scen
     const app = asAppId(APP_NAMES[index % APPS_MAX] as string)
     profiles.push(drawProfile(app, index, flavour, objects, { clockSkew: skew, validation }, own.fork('profile')))
   }
-  const actions = drawActions(random.fork('workload'), { specs, apps: flavours.length, isOn, records: [1, 6] }).filter(
-    (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
-  )
   const rates = drawFaultRates(random.fork('faults'), cut.off)
   const isCalm = Object.values(rates).every((rate) => rate === 0)
+  const usual = drawActions(random.fork('workload'), { specs, apps: flavours.length, isOn, records: [1, 6] })
+  const together =
+    isCalm && isOn('together', 1) ? drawTogether(random.fork('together'), specs, flavours.length, usual) : []
+  const actions = [...usual, ...together].filter(
+    (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
+  )
   const slow = random.fork('sluggish record')
   return {
     seed,

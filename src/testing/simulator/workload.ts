@@ -56,6 +56,48 @@ export function drawActions(random: Rng, choices: WorkloadChoices): Action[] {
   return drafts.map((draft, i) => ({ ...draft, id: i + 1, random: random.fork('action ' + i) }))
 }
 
+/** Pairs at the end of a quiet run, and the numbers of what is made in them: beyond those of ordinary records. */
+const PAIRS = 4
+const PAIR_BASE = 50
+const PAIR_EVERY_MS = 2000
+
+/**
+ * After all else: something new, and at once something that refers to such things; then nobody touches either again, so that nothing but what it waits for can bring the second one
+ * to the other applications. None where nothing refers to anything.
+ */
+export function drawTogether(
+  random: Rng,
+  specs: readonly EntitySpec[],
+  apps: number,
+  before: readonly Action[],
+): Action[] {
+  const refers = specs.find(({ fields }) => fields.some(({ refersTo }) => refersTo !== undefined))
+  const referred = specs.find((spec) => refers?.fields.some(({ refersTo }) => refersTo === spec.name))
+  const last = before.at(-1)
+  if (refers === undefined || referred === undefined || last === undefined) return []
+  return Array.from({ length: PAIRS }, (_, pair) => {
+    const appIndex = random.int(0, apps - 1)
+    const atMs = last.atMs + (pair + 1) * PAIR_EVERY_MS
+    return [referred, refers].map(({ name }, i): Action => {
+      const record = PAIR_BASE + 2 * pair + i
+      const laterMs = i * random.int(1, 20)
+      const id = last.id + 2 * pair + i + 1
+      const own = random.fork('action ' + id)
+      return {
+        id,
+        atMs: atMs + laterMs,
+        appIndex,
+        entity: name,
+        kind: 'create',
+        record,
+        field: 0,
+        thinkMs: 0,
+        random: own,
+      }
+    })
+  }).flat()
+}
+
 interface Weights {
   readonly delete: number
   readonly revert: number
