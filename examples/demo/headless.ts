@@ -35,6 +35,10 @@ export async function runHeadless(stage: Stage, { seconds, isJson, signal }: Hea
   const verdict = evaluate(await collect(stage))
   const status = await stage.hubApi().status()
   watch.look(status)
+  for (const { kind, count, from, to, id } of status?.brakes ?? [])
+    say(
+      `the brake ${id} has tripped: ${count} ${kind} from ${from} to ${to}; what follows is held until \`latchwork brake release ${id}\``,
+    )
   for (const problem of verdict.problems.slice(0, PROBLEMS_SHOWN_MAX)) say(problem)
   if (verdict.problems.length > PROBLEMS_SHOWN_MAX) say(`and ${verdict.problems.length - PROBLEMS_SHOWN_MAX} more`)
   const report = reportOf(stage, verdict, status, watch, { seconds, settled })

@@ -26,6 +26,14 @@ export interface HubStatus {
   readonly parkedLanes: readonly { readonly code: string; readonly message: string }[]
   readonly parkedEntries: readonly { readonly code: string; readonly message: string }[]
   readonly waiting: Readonly<Record<string, number>>
+  /** Those that have tripped. */
+  readonly brakes: readonly {
+    readonly id: string
+    readonly kind: string
+    readonly count: number
+    readonly from: string
+    readonly to: string
+  }[]
   readonly engine: {
     readonly notifications: number
     readonly verdicts: Readonly<Record<string, number>>

@@ -204,5 +204,6 @@ export default defineHub({
   apps: { desk, warehouse },
   sync: [customers, products, orders],
   // What both hold at the start is made up, and is to come together before one's eyes. With real data, leave this out and ask `latchwork rehearse` first.
-  brakes: { firstContactCreates: 'off' },
+  // And the made-up users delete at the speed of a machine, which is what the brake on deletes is for.
+  brakes: { firstContactCreates: 'off', deletes: 'off' },
 })

@@ -129,5 +129,6 @@ const orders = sync(
 export default defineHub({
   apps: { desk, warehouse },
   sync: [customers, products, orders],
-  brakes: { firstContactCreates: 'off' },
+  // As in latchwork.config.ts: made-up data, and users at the speed of a machine.
+  brakes: { firstContactCreates: 'off', deletes: 'off' },
 })
