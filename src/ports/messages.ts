@@ -1,4 +1,5 @@
-import type { AppId, FlowName, JournalPosition, RunId } from '../model/ids.ts'
+import type { AppId, FlowName, JournalPosition, ObjectId, RunId } from '../model/ids.ts'
+import type { NativeData } from '../model/value.ts'
 
 /** What became of a message at the door, and afterwards. */
 export type MessageVerdict =
@@ -50,6 +51,20 @@ export interface NewMessage {
   /** What is declared secret was in it and is gone, so that it cannot be sent again from here. */
   readonly isRedacted: boolean
   readonly tookMs: number
+}
+
+/** A message of a broker that tells of no record, so that the journal has nothing of it. */
+export interface StrayMessage {
+  readonly app: AppId
+  readonly object: ObjectId
+  /** set-aside: it is kept at the broker, in a place for such messages. refused: it was handed back, and the broker does with it what it does. */
+  readonly verdict: 'set-aside' | 'refused'
+  readonly code: string
+  readonly reason: string
+  readonly deliveryId: string | null
+  /** Where it came from, by the broker's own words. */
+  readonly properties: Readonly<Record<string, string>>
+  readonly body: NativeData
 }
 
 export interface MessageRow extends NewMessage {

@@ -11,11 +11,14 @@ import { createSqliteConnector } from '../connectors/sqlite/index.ts'
 import type { AppId } from '../model/ids.ts'
 import type { Connector } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
+import type { StrayMessage } from '../ports/messages.ts'
 import type { ResolvedApp } from './secrets.ts'
 
 interface ConnectorDeps {
   readonly clock: Clock
   readonly log: Log
+  /** Is told of every message of a broker that is no record. */
+  readonly stray?: (message: StrayMessage) => void
 }
 
 /** The connectors of a hub, made from their options. Secrets are text by now. */

@@ -8,6 +8,7 @@ import type { Accepted, Connector, RawReply, RawRequest } from '../ports/app.ts'
 import type { Clock, Log } from '../ports/clock.ts'
 import type { Journal } from '../ports/journal.ts'
 import type { FlowExecutor } from '../ports/listen.ts'
+import type { StrayMessage } from '../ports/messages.ts'
 import { SqliteMessageLog } from '../stores/sqlite/index.ts'
 import { createAdmin } from './admin.ts'
 import { replyAfterDelivery } from './after-delivery.ts'
@@ -17,7 +18,7 @@ import { createFlows, type FlowSetup, followVerdicts, messagesPath } from './flo
 import { removeHubFile, writeHubFile } from './hub-file.ts'
 import { createListener, type Listener } from './listener.ts'
 import { withoutSecrets } from './log.ts'
-import { recordNotification, recordRefusal } from './message-notes.ts'
+import { recordNotification, recordRefusal, recordStray } from './message-notes.ts'
 import type { MessageRecorder, RecordedDoor } from './message-recorder.ts'
 import { limitedApps, type ObjectPromises, promisesOf } from './promises.ts'
 import { type Environment, resolveApp, resolveListen, resolveTls, type TlsTexts } from './secrets.ts'
@@ -103,13 +104,9 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     ...(tls === null ? [] : [tls.key]),
   ])
   const storage = await openStorage(definition.store, dataDir, env)
-  const hub = new Hub(
-    { ...options, clock, host, port, tls },
-    log,
-    adminToken,
-    connectorsOf(apps, { clock, log }),
-    storage,
-  )
+  const stray = (message: StrayMessage): void => hub.recordStray(message)
+  const connectors = connectorsOf(apps, { clock, log, stray })
+  const hub = new Hub({ ...options, clock, host, port, tls }, log, adminToken, connectors, storage)
   try {
     await hub.start()
   } catch (error) {
@@ -218,10 +215,11 @@ class Hub implements RunningHub {
     const undo = new UndoJob({ engine: this.#engine, stopping: this.#aborted.signal, log: this.#log })
     await this.#listen(this.#engine, this.#flows, promises, startedAtMs, { backfill, undo })
     await backfill.takeUp()
+    // Before the engine reads the first message.
+    await this.#flows.recorder.open()
     await this.#engine.start()
     await undo.takeUp()
     await this.#flows.flows.start()
-    await this.#flows.recorder.open()
     followVerdicts(this.#engine, this.#flows)
     for (const listener of this.#flows.listeners) await listener.start(this.#flows.door)
     this.#isReady = true
@@ -281,6 +279,10 @@ class Hub implements RunningHub {
     } catch (error) {
       throw listenError(error, host, port)
     }
+  }
+
+  recordStray(message: StrayMessage): void {
+    if (this.#flows !== null) recordStray(this.#flows.recorder, this.#options.clock, message)
   }
 
   async #accept(engine: Engine, app: AppId, accepted: Accepted, request: RawRequest): Promise<RawReply> {

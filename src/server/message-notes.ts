@@ -5,6 +5,7 @@ import { type AppId, asAppId, asFlowName, type JournalPosition } from '../model/
 import type { NativeData } from '../model/value.ts'
 import type { RawRequest } from '../ports/app.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { StrayMessage } from '../ports/messages.ts'
 import type { RefusedRequest } from './listener.ts'
 import type { MessageRecorder } from './message-recorder.ts'
 
@@ -38,6 +39,31 @@ export function recordNotification(
     nativeIds: changes.map((change) => change.nativeId),
     properties: {},
     body: bodyOf(changes),
+    redact: NOTHING,
+  })
+}
+
+/** A message of a broker that is no record: kept at the broker, or handed back. */
+export function recordStray(
+  recorder: MessageRecorder,
+  clock: Clock,
+  { app, object, verdict, code, reason, deliveryId, properties, body }: StrayMessage,
+): void {
+  recorder.add({
+    atMs: clock.nowMs(),
+    tookMs: 0,
+    origin: `feed ${app}/${object}`,
+    flow: null,
+    app,
+    deliveryId,
+    verdict,
+    code,
+    reason,
+    run: null,
+    seqs: [],
+    nativeIds: NOTHING,
+    properties,
+    body,
     redact: NOTHING,
   })
 }

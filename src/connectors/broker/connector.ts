@@ -3,6 +3,7 @@ import { systemRandom } from '../../lib/system-clock.ts'
 import type { AppId } from '../../model/ids.ts'
 import type { Connector, WriteOp } from '../../ports/app.ts'
 import type { Clock, Log } from '../../ports/clock.ts'
+import type { StrayMessage } from '../../ports/messages.ts'
 import { brokerCapabilities } from './capabilities.ts'
 import type { BrokerFeed, BrokerTopic, MessagesObject } from './options.ts'
 import type { BrokerDriver } from './port.ts'
@@ -12,6 +13,8 @@ import { createBrokerTarget, type PublishingSession } from './target.ts'
 export interface ConnectorDeps {
   readonly clock: Clock
   readonly log: Log
+  /** Is told of every message that is no record, for people to see it. */
+  readonly stray?: ((message: StrayMessage) => void) | undefined
 }
 
 /** What one kind of broker adds to a connector. */
@@ -28,9 +31,9 @@ export function createBrokerConnector<C extends BrokerFeed, P extends BrokerTopi
   objects: readonly MessagesObject<C, P>[],
   bodyBytesMax: number,
   words: BrokerWords<C>,
-  { clock, log }: ConnectorDeps,
+  { clock, log, stray }: ConnectorDeps,
 ): Connector {
-  const deps = { clock, log, random: systemRandom, bodyBytesMax }
+  const deps = { clock, log, random: systemRandom, bodyBytesMax, stray }
   const feeds = objects.flatMap((object) =>
     object.consume === null
       ? []

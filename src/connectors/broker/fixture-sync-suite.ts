@@ -76,6 +76,15 @@ export function brokerSyncSuite(name: string, isHere: boolean, open: () => Promi
         const letters = [await take(() => bench.parked()), await take(() => bench.parked())]
         expect(letters.map(({ headers }) => headers['latchwork-code'])).toEqual(['intake.malformed', 'intake.shape'])
         expect(letters[0]?.body).toBe('{"data": {"no": ')
+        // And people see them where they see all that came.
+        const rows = await eventually(
+          () => strayRows(hub),
+          (found) => found.length === 2,
+        )
+        expect(rows).toEqual([
+          'bus feed bus/person intake.shape {"data": {"called": "Nobody", "v": 1}}',
+          'bus feed bus/person intake.malformed {"data": {"no": ',
+        ])
         await hub.stop()
       }
       // Told while nobody was there.
@@ -165,6 +174,15 @@ export function brokerSyncSuite(name: string, isHere: boolean, open: () => Promi
       await hubB.stop()
     })
   })
+}
+
+async function strayRows(hub: SyncHub): Promise<readonly string[]> {
+  const reply = await fetch(`${hub.url}/api/messages?verdict=set-aside`)
+  const { items } = (await reply.json()) as { items: { app: string; origin: string; code: string; payload: unknown }[] }
+  return items.map(
+    ({ app, origin, code, payload }) =>
+      `${app} ${origin} ${code} ${typeof payload === 'string' && payload.startsWith('"') ? JSON.parse(payload) : payload}`,
+  )
 }
 
 const attributesOf = (headers: SeenMessage['headers'], prefix: string, data: unknown): Record<string, unknown> => ({

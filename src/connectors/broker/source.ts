@@ -3,6 +3,7 @@ import type { Change } from '../../model/change.ts'
 import { type AppId, asFeedPosition, asNativeId, asToken, type FeedPosition } from '../../model/ids.ts'
 import type { NativeData, NativeRecord } from '../../model/value.ts'
 import type { Source } from '../../ports/app.ts'
+import type { StrayMessage } from '../../ports/messages.ts'
 import { readEvent } from './events.ts'
 import { KeptOpen } from './keep-open.ts'
 import type { ListenerDeps } from './listener.ts'
@@ -23,7 +24,12 @@ export interface SourceFeed {
 }
 
 /** What an application tells by messages. Each subscription is a feed: what was read is acknowledged once its position is durable. */
-export function createBrokerSource(app: AppId, feeds: readonly SourceFeed[], deps: ListenerDeps): Source {
+export interface SourceDeps extends ListenerDeps {
+  /** Is told of every message that is no record, for people to see it. */
+  readonly stray?: ((message: StrayMessage) => void) | undefined
+}
+
+export function createBrokerSource(app: AppId, feeds: readonly SourceFeed[], deps: SourceDeps): Source {
   const intakes = new Map<string, Intake>(
     feeds.map((feed) => [feed.object.object, new Intake(app, feed, deps)] as const),
   )
@@ -79,7 +85,7 @@ class Intake {
   readonly #app: AppId
   readonly #options: SourceFeed
   readonly #reader: MessageReader
-  readonly #deps: ListenerDeps
+  readonly #deps: SourceDeps
   readonly #kept: KeptOpen<BrokerSession>
   #line: BrokerMessage[] = []
   /** Given to the engine, and not known to be durable. */
@@ -88,7 +94,7 @@ class Intake {
   #session = 0
   #wake: (() => void) | null = null
 
-  constructor(app: AppId, options: SourceFeed, deps: ListenerDeps) {
+  constructor(app: AppId, options: SourceFeed, deps: SourceDeps) {
     this.#app = app
     this.#where = `${app}/${options.object.object}`
     this.#options = options
@@ -178,6 +184,16 @@ class Intake {
         await session.park(message, reason)
         message.ack()
       }
+      const { code, message: why } = reason
+      this.#deps.stray?.({
+        ...place,
+        verdict: poison === 'reject' ? 'refused' : 'set-aside',
+        code,
+        reason: why,
+        deliveryId: message.id ?? null,
+        properties: message.facts,
+        body: shownBody(message.body),
+      })
       const how = poison === 'reject' ? 'rejected' : 'set aside at the broker'
       this.#deps.log.log('warn', `${this.#where}: a message is ${how}: ${reason.message}`, {
         code: reason.code,
@@ -232,6 +248,12 @@ class Intake {
     await this.#kept.session?.pause().catch(() => undefined)
     await this.#kept.close()
   }
+}
+
+/** As text, where it is text; otherwise in base64. */
+function shownBody(bytes: Uint8Array): NativeData {
+  const text = Buffer.from(bytes).toString()
+  return Buffer.from(text).equals(bytes) ? text : { base64: Buffer.from(bytes).toString('base64') }
 }
 
 function recordAt(body: NativeData, path: string): NativeRecord {
