@@ -8,6 +8,7 @@ import { CONFIG_DEFAULT, DATA_DEFAULT } from './defaults.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-codes.ts'
 import { addFlows } from './flow-commands.ts'
 import { addInspecting } from './inspecting.ts'
+import { addPairing } from './pairing.ts'
 import { type ProcessLike, Terminal } from './terminal.ts'
 import { addTrying } from './trying.ts'
 
@@ -77,6 +78,7 @@ function createProgram(choose: (action: Action) => void, process: ProcessLike): 
   addOperating(program, choose)
   addFlows(program, choose)
   addDeciding(program, choose)
+  addPairing(program, choose)
   addInspecting(program, choose)
   addTrying(program, choose)
   addDatabases(program, choose)

@@ -51,6 +51,7 @@ export function planLane(record: RecordState, lane: Lane, binding: BindingModel,
   if (context.blocked && lane.intent === null) return { lane, next: 'idle' }
   if (lane.intent !== null) return { lane: parkLostCreate(record, lane, lane.intent, binding, context), next: 'intent' }
   if (lane.reading !== null) return { lane, next: 'read' }
+  if (lane.park?.code === SEPARATED) return { lane, next: 'idle' }
   // The log has shown a write whose reply is yet to come: what is decided now would be old when it may leave.
   if (context.inFlight === true && isLogFed(binding.capabilities)) return { lane, next: 'waiting' }
   // Of what our create has made, only what we wrote is known: a condition on old values needs the others, which the log is about to show.
@@ -152,6 +153,8 @@ function inStep(lane: Lane, context: PlanContext): Lane {
 
 /** How long a new record waits elsewhere for a reference that its own application has told and nobody knows yet: the two are often made together, and then one write does. */
 const REFERENCE_GRACE_MS = 2_000
+/** A person said that it is not what stands there: created only when a person says so, however the head changes. */
+export const SEPARATED = 'resolve.separated'
 export const REFERENCE_MISSING = 'resolve.reference-missing'
 const REFERENCE_COMES = 'resolve.reference-comes'
 
@@ -187,6 +190,8 @@ export const isTheirs = (record: RecordState, app: AppId): boolean =>
   Object.values(record.head).some(({ origin }) => origin.app === app)
 
 function kindOf(record: RecordState, lane: Lane, binding: BindingModel): Intent['kind'] | null {
+  // What is left under a record that has become another is taken back, and nothing else is done to it.
+  if (record.mergedInto !== undefined && !lane.withdrawn) return null
   if (lane.withdrawn && !record.deleted && !isTheirs(record, lane.app)) return lane.exists === true ? 'delete' : null
   if (record.deleted) return lane.exists === true && binding.deletes === 'propagate' ? 'delete' : null
   if (lane.exists === true) return 'update'

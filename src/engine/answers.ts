@@ -3,7 +3,7 @@ import { MissingReference } from '../merge/references.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import type { Input, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { asJournalPosition, type CanonicalKey } from '../model/ids.ts'
+import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
 import type { Lane, Link } from '../model/record.ts'
 import { takeOutcome } from './decide.ts'
 import { resolveField } from './deciding.ts'
@@ -11,6 +11,7 @@ import { takeRead } from './evidence.ts'
 import { jitterOf } from './keys.ts'
 import { observeBy, takePass } from './log-fed.ts'
 import type { Observing } from './observing.ts'
+import { linkRecords, type Pair, type Pairing, separateRecords } from './pairing.ts'
 import { type Prepared, prepareFor, refOf } from './prepared.ts'
 import type { At, RecordWork } from './record-work.ts'
 import { Samples } from './stats.ts'
@@ -234,6 +235,7 @@ export class Answers {
       else undelete(work, place)
       return
     }
+    if (operator.action === 'link' || operator.action === 'separate') return this.#pair(entry, operator)
     if (operator.action === 'reread') return this.#reread(entry, operator)
     const work = this.#turn.batch.work(operator.key)
     const binding = work?.entity.bindings.get(operator.app)
@@ -245,6 +247,46 @@ export class Answers {
     const lost = lane.intent?.kind === 'create' && lane.park !== null
     work.setLane({ ...lane, park: null, retry: null, intent: lost ? null : lane.intent })
     this.#turn.laneFreed(work, binding)
+  }
+
+  #pair(entry: JournalEntry, pair: Pair): void {
+    const { batch, engine } = this.#turn
+    const work = batch.work(pair.key)
+    const other = batch.work(pair.other.key)
+    if (work === undefined || other === undefined) return
+    const pairing: Pairing = {
+      model: engine.model,
+      instanceId: engine.info?.instanceId ?? '',
+      at: { seq: entry.seq, atMs: entry.atMs },
+      create: (entity, key) => batch.create(entity, key),
+      addLink: (link) => batch.addLink(link),
+      isBusy: (record, lane) => this.#isUnderWay(record, lane),
+    }
+    if (pair.action === 'link') {
+      linkRecords(pairing, work, other, pair)
+      if (other.state.mergedInto === work.state.key) this.#wakeWaitersFor(other)
+    } else if (work === other) separateRecords(pairing, work, pair)
+  }
+
+  /** What waits for a record that has become another waits for that one. */
+  #wakeWaitersFor({ state, entity }: RecordWork): void {
+    const { linkWaiters, replan } = this.#turn.engine
+    for (const app of entity.bindings.keys()) {
+      const name = laneKey(state.key, app)
+      for (const waiter of linkWaiters.get(name) ?? []) replan.add(waiter)
+      linkWaiters.delete(name)
+    }
+  }
+
+  /** Whatever is not over on a lane belongs to the record that it is of: until then the lane cannot go over to another. */
+  #isUnderWay(work: RecordWork, lane: Lane): boolean {
+    const { dispatcher, waiting } = this.#turn.engine
+    const binding = work.entity.bindings.get(lane.app)
+    if (binding === undefined) return true
+    const { intent, reading, overlays, unfolded, nativeId } = lane
+    if (intent !== null || reading !== null || overlays.length + unfolded.length > 0) return true
+    if (dispatcher.isInFlight(laneKey(work.state.key, lane.app))) return true
+    return nativeId !== null && waiting.first(refOf(binding, nativeId)) !== undefined
   }
 
   /** Asked for by a comparison. A write under way tells by itself, and a read under way is asked for again. */

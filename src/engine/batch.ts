@@ -124,7 +124,7 @@ export class Batch implements References {
   }
 
   #loadRecords(
-    wanted: ReadonlySet<CanonicalKey>,
+    wanted: Set<CanonicalKey>,
     matches: readonly { readonly entity: EntityName; readonly matchKey: string }[],
   ): Promise<void> | undefined {
     const missing: CanonicalKey[] = []
@@ -132,7 +132,11 @@ export class Batch implements References {
       if (this.#records.has(key)) continue
       const cached = this.#caches.records.get(key)
       if (cached === undefined || isAskedEntity(this.#model, cached.entity)) missing.push(key)
-      else this.#records.set(key, cached)
+      else {
+        this.#records.set(key, cached)
+        // Met further on in this loop.
+        if (cached.mergedInto !== undefined) wanted.add(cached.mergedInto)
+      }
     }
     return missing.length === 0 && matches.length === 0 ? undefined : this.#readRecords(missing, matches)
   }
@@ -142,14 +146,17 @@ export class Batch implements References {
     matches: readonly { readonly entity: EntityName; readonly matchKey: string }[],
   ): Promise<void> {
     const loaded = await this.#store.load({ records: missing, natives: [], canonicals: [], matches })
-    for (const record of loaded.records) this.#keep(record)
+    const further = new Set<CanonicalKey>()
+    for (const record of loaded.records) {
+      this.#keep(record)
+      if (record.mergedInto !== undefined) further.add(record.mergedInto)
+    }
     for (const { entity, matchKey } of matches) this.#matches.set(matchName(entity, matchKey), null)
-    const matched = new Set<CanonicalKey>()
     for (const match of loaded.matches) {
       this.#matches.set(matchName(match.entity, match.matchKey), match.key)
-      matched.add(match.key)
+      further.add(match.key)
     }
-    if (matched.size > 0) await this.#loadRecords(matched, [])
+    if (further.size > 0) await this.#loadRecords(further, [])
   }
 
   #keep(record: RecordState): void {
@@ -225,20 +232,33 @@ export class Batch implements References {
     this.#matches.set(matchName(entity, matchKey), key)
   }
 
+  /** The record that one has become, because a person said that the two are one. */
+  #followed(key: CanonicalKey): RecordState | undefined {
+    let record = this.state(key)
+    for (let step = 0; record?.mergedInto !== undefined && step < REDIRECTS_MAX; step++)
+      record = this.state(record.mergedInto)
+    return record
+  }
+
+  /** The key under which a record is found that others may still refer to under an older one. */
+  nowUnder(key: CanonicalKey): CanonicalKey {
+    return this.#followed(key)?.key ?? key
+  }
+
   keyOf(app: AppId, entity: EntityName, nativeId: NativeId): CanonicalKey | undefined {
     const object = this.#objectOf(entity, app)
     const link = object === undefined ? undefined : this.link(app, object, nativeId, entity)
-    return link?.state === 'live' && link.key !== null ? link.key : undefined
+    return link?.state === 'live' && link.key !== null ? this.nowUnder(link.key) : undefined
   }
 
   nativeOf(app: AppId, key: CanonicalKey): NativeId | undefined {
-    const lane = this.state(key)?.lanes[app]
+    const lane = this.#followed(key)?.lanes[app]
     return lane !== undefined && isThere(lane) ? (lane.nativeId ?? undefined) : undefined
   }
 
   /** A record that was deleted, everywhere or in this application. */
   isGone(app: AppId, key: CanonicalKey): boolean {
-    const record = this.state(key)
+    const record = this.#followed(key)
     const lane = record?.lanes[app]
     return (
       record !== undefined &&
@@ -282,6 +302,8 @@ function isAskedEntity(model: HubModel, name: EntityName): boolean {
 }
 
 const NO_LINKS: readonly Link[] = []
+/** One record is said to be another, that one a third, and so on: by hand, so there are few. */
+const REDIRECTS_MAX = 32
 const matchName = (entity: EntityName, matchKey: string): string => entity + '\u0000' + matchKey
 
 /** Canonical keys that a record's head refers to. */

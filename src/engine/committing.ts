@@ -50,6 +50,7 @@ export class Committing {
       conflicts.push(...work.conflicts)
       for (const { matchKey, key } of work.matches) matches.push({ entity: work.entity.name, matchKey, key })
     }
+    const settled = matches.length < 2 ? matches : this.#inOrder(matches)
     const position = this.#cursorAfter()
     const notes = this.#notes()
     const rows = records.length + links.length + this.#turn.held.length + this.#turn.heldDone.length + notes.length
@@ -60,7 +61,7 @@ export class Committing {
       cursor: { consumer: CONSUMER, position },
       records,
       links,
-      matches,
+      matches: settled,
       conflicts,
       held: this.#turn.held,
       heldDone: this.#turn.heldDone,
@@ -71,6 +72,14 @@ export class Committing {
     engine.counters.conflicts += conflicts.length
     this.#turn.batch.commitLinks()
     for (const prepared of this.#turn.madeDurable) engine.waiting.madeDurable(prepared)
+  }
+
+  /** Match keys that were given up first, then those that were taken, each as it is at the end of the batch: one record may have taken what another gave up. */
+  #inOrder(matches: readonly CommitBatch['matches'][number][]): CommitBatch['matches'] {
+    const taken = matches.filter(
+      ({ entity, matchKey, key }) => key !== null && this.#turn.batch.matched(entity, matchKey) === key,
+    )
+    return [...matches.filter(({ key }) => key === null), ...taken]
   }
 
   /** Latching mode `volatile`: such writes leave before the commit. What is lost of them by a crash is found by the condition of the next write. */

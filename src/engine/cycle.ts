@@ -2,7 +2,7 @@ import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { deriveWritebacks } from '../deliver/writeback.ts'
 import { matchKeyOfRecord } from '../merge/match.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
-import type { Change, JournalEntry } from '../model/change.ts'
+import type { Change, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { type AppId, type CanonicalKey, laneKey, type NativeRef } from '../model/ids.ts'
 import type { Lane, OpenLane } from '../model/record.ts'
@@ -15,6 +15,7 @@ import type { Engine } from './engine.ts'
 import { doubtAfterRestart } from './evidence.ts'
 import { isTable, openCreatesInStore, opPrefixOf } from './latching.ts'
 import { Observing } from './observing.ts'
+import { reviveChanged } from './pairing.ts'
 import { type Prepared, prepare, refOf } from './prepared.ts'
 import type { RecordWork } from './record-work.ts'
 import type { EngineEvent } from './stats.ts'
@@ -120,7 +121,7 @@ export class Cycle {
       const { input } = item.entry
       if (input.type === 'outcome') keys.push(input.key)
       else if (input.type === 'read' && input.key !== undefined) keys.push(input.key)
-      else if (input.type === 'operator' && 'key' in input.operator) keys.push(input.operator.key)
+      else if (input.type === 'operator') keys.push(...keysIn(input.operator))
     }
     for (const { binding } of prepared) {
       if (isLostWhenUnknown(binding)) keys.push(...this.#engine.latches.openCreates(binding.app, binding.object))
@@ -235,11 +236,16 @@ export class Cycle {
     await this.#turn.batch.loadMatches(
       changed.flatMap(({ work, matchKey }) => (matchKey === null ? [] : [{ entity: work.entity.name, matchKey }])),
     )
-    for (const { work, matchKey } of changed) {
+    // All that is given up first: what one record gives up, another may take.
+    for (const { work } of changed) {
       const { key, matchKey: old } = work.state
       const entity = work.entity.name
       if (old !== null && this.#turn.batch.matched(entity, old) === key) this.#turn.batch.setMatch(entity, old, null)
       if (old !== null) work.matches.push({ matchKey: old, key: null })
+    }
+    for (const { work, matchKey } of changed) {
+      const { key } = work.state
+      const entity = work.entity.name
       const taken = matchKey === null ? null : this.#turn.batch.matched(entity, matchKey)
       const free = taken === null || taken === key ? matchKey : null
       work.state = { ...work.state, matchKey: free }
@@ -292,6 +298,7 @@ export class Cycle {
     const isGone = (app: AppId, key: CanonicalKey) => batch.isGone(app, key)
     const seq = this.#turn.through
     for (const work of this.#turn.batch.works.values()) {
+      if (work.state.mergedInto !== undefined) reviveChanged(work, { seq, atMs: this.#turn.nowMs })
       work.state = deriveWritebacks(work.entity, work.state, { seq, atMs: this.#turn.nowMs })
       for (const binding of work.entity.bindings.values()) {
         let isBraked = false
@@ -334,7 +341,7 @@ export class Cycle {
 
   #waitForLink(work: RecordWork, lane: Lane): void {
     if (lane.waitsFor === null) return
-    const name = laneKey(lane.waitsFor.key, lane.app)
+    const name = laneKey(this.#turn.batch.nowUnder(lane.waitsFor.key), lane.app)
     let waiters = this.#engine.linkWaiters.get(name)
     if (waiters === undefined) this.#engine.linkWaiters.set(name, (waiters = new Set()))
     waiters.add(work.state.key)
@@ -370,6 +377,11 @@ function pickLanes({ behind, dispatcher, replan }: Engine, due: Due): { touched:
     }
   }
   return { touched, freed }
+}
+
+function keysIn(operator: OperatorAction): CanonicalKey[] {
+  if (!('key' in operator)) return []
+  return 'other' in operator ? [operator.key, operator.other.key] : [operator.key]
 }
 
 const NO_INFO = { instanceId: '', generation: 0, epoch: 0 }

@@ -192,9 +192,10 @@ export class Engine {
     return this.append(changes.map((change) => this.newEntry({ type: 'notification', change }, dedupKeyOf(change))))
   }
 
-  /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable. */
-  async operate(operator: OperatorAction): Promise<void> {
-    await this.append([this.newEntry({ type: 'operator', operator }, null)])
+  /** Journals what an operator asked for; it takes effect when the loop comes to it. Resolves when it is durable, with its place in the journal. */
+  async operate(operator: OperatorAction): Promise<JournalPosition> {
+    const [seq] = await this.append([this.newEntry({ type: 'operator', operator }, null)])
+    return seq ?? this.journal.last()
   }
 
   /** Appends inputs and hands those that are new to the loop, in journal order. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Change } from '../model/change.ts'
-import { asCanonicalKey, type CanonicalKey, type EntityName, type JournalPosition } from '../model/ids.ts'
+import { type AppId, asCanonicalKey, type CanonicalKey, type EntityName, type JournalPosition } from '../model/ids.ts'
 
 /**
  * The canonical key of a record that a journal entry makes known: in the form of a UUID version 7 (time-ordered, so that new rows lie together), its random
@@ -11,9 +11,15 @@ export function canonicalKeyFor(
   entity: EntityName,
   seq: JournalPosition,
   atMs: number,
+  /** Tells records apart that one entry makes known. */
+  app?: AppId,
 ): CanonicalKey {
   const time = Math.max(0, Math.floor(atMs)).toString(16).padStart(12, '0').slice(-12)
-  const digest = hash('sha256', `${instanceId}\u0000${entity}\u0000${seq}`, 'hex')
+  const digest = hash(
+    'sha256',
+    `${instanceId}\u0000${entity}\u0000${seq}${app === undefined ? '' : '\u0000' + app}`,
+    'hex',
+  )
   const variant = '89ab'[Number.parseInt(digest[3] as string, 16) & 3] as string
   return asCanonicalKey(
     `${time.slice(0, 8)}-${time.slice(8)}-7${digest.slice(0, 3)}-${variant}${digest.slice(4, 7)}-${digest.slice(7, 19)}`,

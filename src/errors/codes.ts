@@ -361,6 +361,18 @@ export const ERROR_CODES = {
     manual:
       'A record refers to another that has not arrived within the deadline. The message names it. It is taken up by itself when the missing one arrives.',
   },
+  'resolve.separated': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'A person said that a record is not the one that stands there, so it is not created there by itself, however it changes. `latchwork release` lets it be created; `latchwork link` says that the two are one after all.',
+  },
+  'resolve.not-possible': {
+    handling: 'park',
+    status: 409,
+    manual:
+      'Two records cannot be linked or separated as they stand. The message says what is in the way: both are in one application, one is being deleted, a field is set aside, a write is under way.',
+  },
   'brake.tripped': {
     handling: 'park',
     status: 409,

@@ -28,7 +28,7 @@ export function matchKeyOf(entity: EntityModel, binding: BindingModel, image: Im
 
 /** The match key of a canonical record. */
 export function matchKeyOfRecord(entity: EntityModel, record: RecordState): string | null {
-  if (entity.match === null || record.deleted) return null
+  if (entity.match === null || record.deleted || record.mergedInto !== undefined) return null
   const parts: Value[] = []
   for (const name of entity.match) {
     const cell = record.head[name]

@@ -74,6 +74,13 @@ export interface Outcome {
 
 export type Choice = { readonly take: AppId } | { readonly value: Value }
 
+/** A record as a person names it, and which one that was when they did. */
+export interface NamedRecord {
+  readonly key: CanonicalKey
+  readonly app: AppId
+  readonly nativeId: NativeId
+}
+
 /** What an operator asked for. */
 export type OperatorAction =
   | { readonly action: 'release'; readonly key: CanonicalKey; readonly app: AppId }
@@ -88,6 +95,8 @@ export type OperatorAction =
   | { readonly action: 'withdraw'; readonly key: CanonicalKey; readonly app: AppId; readonly nativeId: NativeId }
   /** Takes the deletion of a record back, whatever became of it: it is created again where it is gone. */
   | { readonly action: 'undelete'; readonly key: CanonicalKey }
+  /** Two records are one, or are not: each named by one of its records in an application. `separate` takes the second out of a record that they share. */
+  | ({ readonly action: 'link' | 'separate'; readonly other: NamedRecord } & NamedRecord)
   /** What stands of a field that is set aside: the value that an application holds, or one that the person gives. */
   | { readonly action: 'resolve'; readonly key: CanonicalKey; readonly path: Path; readonly choice: Choice }
 

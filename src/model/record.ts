@@ -177,6 +177,8 @@ export interface RecordState {
   readonly deletion?: Deletion
   /** A person said that it is the same as that one: everything of it is there now, and references to it are followed. */
   readonly mergedInto?: CanonicalKey
+  /** A person took it out of that one at this place of the journal: what either has changed since is known, should they be said to be one after all. `unseen`: values of that one that had not come to it. */
+  readonly apart?: { readonly from: CanonicalKey; readonly seq: JournalPosition; readonly unseen: readonly Path[] }
   readonly mappingVersion: number
   readonly head: Readonly<Record<Path, HeadCell>>
   /** Version of the newest change of the record: raised by every one, see `nextHeadSeq`. */
@@ -305,6 +307,7 @@ export type VerdictName =
   | 'waiting'
   | 'derived'
   | 'ambiguous'
+  | 'separated'
   | 'unchanged'
 
 /** A lane with something outstanding: what a restart loads, and what the cross-reference view calls closed. */

@@ -11,6 +11,7 @@ import { checkAccess } from './guard.ts'
 import type { HubContext } from './hub.ts'
 import { json } from './json.ts'
 import { metricsText } from './metrics.ts'
+import { addPairing } from './pairing.ts'
 import { problemReply } from './problem.ts'
 import { refOf, refText } from './ref-text.ts'
 import { addRereading } from './rereading.ts'
@@ -58,6 +59,7 @@ export function createAdmin(context: HubContext): Hono {
     return c.json({ replayed: { seq } }, 202)
   })
   addDecisions(app, context)
+  addPairing(app, context)
   addRereading(app, context)
   addBackfilling(app, context.backfill)
   addUndoing(app, context.undo)

@@ -72,7 +72,7 @@ function reasonFor(
   if (park !== null && !lane.detached)
     return of(
       park.message,
-      `a newer value tries once by itself; or \`latchwork release ${around.name}\``,
+      `${park.code === 'resolve.separated' ? '' : 'a newer value tries once by itself; or '}\`latchwork release ${around.name}\``,
       park.atMs,
       park.code,
     )

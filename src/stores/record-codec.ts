@@ -31,6 +31,7 @@ interface RecordBody {
   /** deletion, and the record that it was merged into */
   readonly d?: NonNullable<RecordState['deletion']>
   readonly j?: CanonicalKey
+  readonly a?: NonNullable<RecordState['apart']>
   /** Origins, each once; which of them a head cell has, in the order of `h` (absent: all have the first). */
   readonly o: readonly OriginBody[]
   readonly i?: readonly number[]
@@ -120,6 +121,7 @@ export function encodeRecordBody(state: RecordState): string {
   if (hasMembers(state.parkedPaths)) text += ',"x":' + encodeData(state.parkedPaths)
   if (state.deletion !== undefined) text += ',"d":' + JSON.stringify(state.deletion)
   if (state.mergedInto !== undefined) text += ',"j":' + JSON.stringify(state.mergedInto)
+  if (state.apart !== undefined) text += ',"a":' + JSON.stringify(state.apart)
   return text + ',' + head.text + ',"l":{' + lanes + '}}'
 }
 
@@ -177,6 +179,7 @@ export function decodeRecord(columns: RecordColumns, text: string): RecordState 
     parkedPaths: body.x ?? {},
     ...(body.d === undefined ? {} : { deletion: body.d }),
     ...(body.j === undefined ? {} : { mergedInto: body.j }),
+    ...(body.a === undefined ? {} : { apart: body.a }),
   }
 }
 

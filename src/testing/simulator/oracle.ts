@@ -73,6 +73,10 @@ export class Oracle {
       const record = this.#recordOfNative.get(`${link.app} ${link.entity} ${link.nativeId}`)
       if (link.key !== null && record !== undefined) this.recordOfKey.set(link.key, record)
     }
+    for (const { key, mergedInto } of history.end?.states ?? []) {
+      const record = mergedInto === undefined ? undefined : this.recordOfKey.get(mergedInto)
+      if (record !== undefined) this.recordOfKey.set(key, record)
+    }
     for (const version of history.versions) this.#take(version)
   }
 

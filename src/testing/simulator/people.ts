@@ -1,5 +1,7 @@
-import type { OperatorAction } from '../../model/change.ts'
-import type { RecordState } from '../../model/record.ts'
+import { type Pair, whyNotLinked } from '../../engine/pairing.ts'
+import type { NamedRecord, OperatorAction } from '../../model/change.ts'
+import type { HubModel } from '../../model/entity.ts'
+import { isThere, type RecordState } from '../../model/record.ts'
 import { valuesEqual } from '../../model/value.ts'
 import type { Rng } from './rng.ts'
 
@@ -27,3 +29,44 @@ export function decisionsOf(states: Iterable<RecordState>, random: Rng): Operato
   }
   return actions
 }
+
+/** A person takes a record of one application out of one that stands for the same thing in others: by mistake, as it is one thing. */
+export function separation(states: readonly RecordState[], random: Rng): Pair | null {
+  const shared = states.filter((state) => !state.deleted && namesOf(state).length > 1)
+  if (shared.length === 0) return null
+  const [first, second] = random.shuffled(namesOf(random.pick(shared)))
+  return { action: 'separate', ...(first as NamedRecord), other: second as NamedRecord }
+}
+
+/** People find out that what was taken apart is one. */
+export function reunions(model: HubModel, states: readonly RecordState[], random: Rng): Pair[] {
+  const pairs: Pair[] = []
+  const isMet = new Set<RecordState['key']>()
+  for (const state of states) {
+    const former = underKey(states, state.apart?.from)
+    if (former === undefined || isMet.has(state.key) || isMet.has(former.key)) continue
+    const [kept, taken] = random.shuffled([former, state]) as [RecordState, RecordState]
+    const pair = linkOf(kept, taken)
+    if (pair === null || whyNotLinked(model, kept, taken, pair) !== null) continue
+    isMet.add(kept.key).add(taken.key)
+    pairs.push(pair)
+  }
+  return pairs
+}
+
+/** The record of that key, or the one that it has become. */
+function underKey(states: readonly RecordState[], key: RecordState['key'] | undefined): RecordState | undefined {
+  const found = states.find((state) => state.key === key)
+  return found?.mergedInto === undefined ? found : underKey(states, found.mergedInto)
+}
+
+function linkOf(kept: RecordState, taken: RecordState): Pair | null {
+  const [first] = namesOf(kept)
+  const [second] = namesOf(taken)
+  return first === undefined || second === undefined ? null : { action: 'link', ...first, other: second }
+}
+
+const namesOf = ({ key, lanes }: RecordState): NamedRecord[] =>
+  Object.values(lanes).flatMap((lane) =>
+    lane.nativeId !== null && isThere(lane) ? [{ key, app: lane.app, nativeId: lane.nativeId }] : [],
+  )

@@ -1,7 +1,7 @@
 import type { EngineLimits } from '../../engine/limits.ts'
+import type { HubModel } from '../../model/entity.ts'
 import { asAppId, asJournalPosition, type EntityName } from '../../model/ids.ts'
 import type { Journal } from '../../ports/journal.ts'
-import type { Store } from '../../ports/store.ts'
 import { MemoryJournal } from '../../stores/memory/journal.ts'
 import { MemoryStore } from '../../stores/memory/store.ts'
 import { AppNode } from './app-node.ts'
@@ -13,7 +13,7 @@ import { deliveryKey, type History, type HubEnd, type Violation } from './histor
 import { SimHub, type Wrappers } from './hub.ts'
 import { buildModel } from './model.ts'
 import type { OwnWorld } from './own/world.ts'
-import { decisionsOf } from './people.ts'
+import { decisionsOf, reunions, separation } from './people.ts'
 import { Rng } from './rng.ts'
 import { type Cut, drawScenario, NO_CUT, type Scenario } from './scenario.ts'
 import { Trace } from './trace.ts'
@@ -78,6 +78,7 @@ class Run {
   readonly #counts = noFaults()
   readonly #dice: CrashDice
   readonly #hub: SimHub
+  readonly #model: HubModel
   readonly #store: MemoryStore
   readonly #journal: MemoryJournal
   #violation: Violation | null = null
@@ -109,9 +110,10 @@ class Run {
     }
     const model = scenario.own?.model ?? buildModel(scenario.specs, scenario.profiles, scenario.choices)
     const wrap = options.wrap ?? {}
+    this.#model = wrap.model?.(model) ?? model
     this.#hub = new SimHub({
       world: this.#world,
-      model: wrap.model?.(model) ?? model,
+      model: this.#model,
       store: this.#store,
       journal: this.#journal,
       nodes: this.#nodes,
@@ -136,6 +138,7 @@ class Run {
       clock.at(action.atMs, () => this.#users.get(action.appIndex)?.act(action))
     }
     this.#planUpsets()
+    this.#planPairs()
     await clock.run(this.#scenario.spanMs, () => this.#isBroken())
     for (const faults of this.#faults) faults.isActive = false
     this.#dice.isActive = false
@@ -162,8 +165,24 @@ class Run {
   /** People decide what is set aside; false when nothing is. */
   #decide(): boolean {
     const actions = decisionsOf(this.#store.records(), new Rng(this.#scenario.seed).fork('people'))
+    if (this.#scenario.pairedAtMs.length > 0)
+      actions.push(...reunions(this.#model, [...this.#store.records()], new Rng(this.#scenario.seed).fork('reunions')))
     for (const action of actions) this.#hub.operate(action)
     return actions.length > 0
+  }
+
+  /** People take records apart and put them together again while users go on editing. */
+  #planPairs(): void {
+    const random = new Rng(this.#scenario.seed).fork('pairing')
+    for (const atMs of this.#scenario.pairedAtMs) {
+      this.#world.clock.at(atMs, () => {
+        const states = [...this.#store.records()]
+        const own = random.fork(String(atMs))
+        const again = own.chance(0.5) ? reunions(this.#model, states, own) : []
+        const pair = again[0] ?? separation(states, own)
+        if (pair !== null) this.#hub.operate(pair)
+      })
+    }
   }
 
   /** A kill when nothing is under way: whatever the hub then takes up again, it had not finished, or does not know that it had. */
@@ -257,10 +276,12 @@ function drawLimits(random: Rng): Partial<EngineLimits> {
 const referredBy = ({ fields, parts }: EntitySpec): EntityName[] =>
   [...fields, ...parts.flatMap((part) => part.fields)].flatMap(({ refersTo }) => refersTo ?? [])
 
-function emptyHistory({ own, specs, profiles, choices, rates, startMs, sluggish }: Scenario): History {
+function emptyHistory({ own, specs, profiles, choices, rates, startMs, sluggish, pairedAtMs }: Scenario): History {
   // What is set aside waits for people, who decide only when all else has come to rest: nothing is prompt then.
   const decides =
-    own?.decides === true || Object.values(choices.policies).some(({ kind }) => kind === 'manual' || kind === 'merge')
+    own?.decides === true ||
+    pairedAtMs.length > 0 ||
+    Object.values(choices.policies).some(({ kind }) => kind === 'manual' || kind === 'merge')
   const calm = !decides && Object.values(rates).every((rate) => rate === 0)
   return {
     apps: new Map(
@@ -311,17 +332,15 @@ const DOUBTFUL = ['drop', 'late', 'serverError', 'replyLost', 'partial', 'crash'
 /** More than any run can fill. */
 const ALL = 1_000_000
 
-async function readEnd(store: Store, journal: Journal): Promise<HubEnd> {
+async function readEnd(store: MemoryStore, journal: Journal): Promise<HubEnd> {
   const links = await store.links({ max: ALL })
-  const keys = [...new Set(links.flatMap((link) => (link.key === null ? [] : [link.key])))]
-  const { records } = await store.load({ records: keys, natives: [], canonicals: [], matches: [] })
   const journalled = new Set<string>()
   for (const { input } of await journal.read(asJournalPosition(0), ALL)) {
     if (input.type === 'notification')
       journalled.add(deliveryKey(asAppId(input.change.app), input.change.deliveryId ?? ''))
   }
   return {
-    states: records,
+    states: [...store.records()],
     links,
     conflicts: await store.conflicts({ max: ALL }),
     held: await store.held(asJournalPosition(0), ALL),

@@ -34,6 +34,7 @@ export const ASPECTS = [
   'sluggish',
   'together',
   'restartAtRest',
+  'pairs',
 ] as const
 export type Aspect = (typeof ASPECTS)[number]
 
@@ -79,6 +80,8 @@ export interface Scenario {
   readonly sluggish: { readonly appIndex: number; readonly record: number } | null
   /** The hub is killed and started once more when all is over: nothing may come of it. */
   readonly restartsAtRest: boolean
+  /** When a person takes two records apart, or says of two that they are one: by chance, or because they were wrong before. */
+  readonly pairedAtMs: readonly number[]
 }
 
 const APPS_MAX = 4
@@ -118,6 +121,7 @@ function drawnScenario(seed: number, classes: readonly string[], cut: Cut): Scen
     (action) => !cut.actionsOff.has(action.id) && !cut.appsOff.has(action.appIndex),
   )
   const slow = random.fork('sluggish record')
+  const spanMs = actions.reduce((last, action) => Math.max(last, action.atMs), 0)
   return {
     seed,
     specs,
@@ -129,13 +133,18 @@ function drawnScenario(seed: number, classes: readonly string[], cut: Cut): Scen
       ...(isOn('latching', 0.2) ? { latching: drawLatching(random.fork('latching mode')) } : {}),
     },
     actions,
-    spanMs: actions.reduce((last, action) => Math.max(last, action.atMs), 0),
+    spanMs,
     startMs: isOn('lateStart', 0.2) ? random.fork('start').int(1, 3000) : 0,
     hasty: isOn('hasty', 0.3) ? 0.5 : 0,
     sluggish:
       isCalm && isOn('sluggish', 0.5) ? { appIndex: slow.int(0, flavours.length - 1), record: slow.int(1, 3) } : null,
     restartsAtRest: isOn('restartAtRest', 0.25),
+    pairedAtMs: isOn('pairs', 0.15) ? drawTimes(random.fork('pairs'), spanMs) : [],
   }
+}
+
+function drawTimes(random: Rng, spanMs: number): number[] {
+  return Array.from({ length: random.int(1, 8) }, () => random.int(0, spanMs + 2_000)).sort((a, b) => a - b)
 }
 
 /** How long what refers to others waits before its users enter it, so that there is something to refer to. */
@@ -172,6 +181,7 @@ function ownScenario(seed: number, own: OwnWorld, cut: Cut): Scenario {
     hasty: isOn('hasty', 0.3) ? 0.5 : 0,
     sluggish: null,
     restartsAtRest: isOn('restartAtRest', 0.25),
+    pairedAtMs: [],
   }
 }
 

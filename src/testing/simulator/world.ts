@@ -46,7 +46,8 @@ export class World {
 
   /** The thing that a canonical record stands for, by the records of applications that the hub has joined under its key. */
   thingOfKey(key: CanonicalKey): number | undefined {
-    const state = this.stored.get(key)
+    let state = this.stored.get(key)
+    while (state?.mergedInto !== undefined) state = this.stored.get(state.mergedInto)
     for (const { app, nativeId } of Object.values(state?.lanes ?? {})) {
       const thing = this.things.get(`${app} ${state?.entity} ${nativeId}`)
       if (thing !== undefined) return thing

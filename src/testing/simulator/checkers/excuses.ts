@@ -1,3 +1,4 @@
+import { SEPARATED } from '../../../deliver/plan.ts'
 import type { CanonicalKey } from '../../../model/ids.ts'
 import type { HeldEntry, OpenLane, RecordState } from '../../../model/record.ts'
 import { REFUSED_TEXT } from '../apps/app.ts'
@@ -24,7 +25,8 @@ export class Excuses {
     this.#end = end
     for (const entry of end.held) if (isForPeople(entry)) this.#natives.add(`${entry.app} ${entry.nativeId}`)
     for (const lane of end.openLanes)
-      if (this.#isRefused(lane) || this.#isTaken(lane) || this.#isLost(lane)) this.#stuck(lane)
+      if (lane.code === SEPARATED || this.#isRefused(lane) || this.#isTaken(lane) || this.#isLost(lane))
+        this.#stuck(lane)
     for (let before = -1; before !== this.#size; ) {
       before = this.#size
       for (const entry of end.held) if (this.#waitsForStuck(entry)) this.#natives.add(`${entry.app} ${entry.nativeId}`)

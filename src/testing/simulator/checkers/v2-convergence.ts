@@ -13,6 +13,8 @@ export function checkConvergence(oracle: Oracle): string | null {
   if (late !== undefined)
     return `${late.op} was written to ${late.app} at ${late.atMs} ms, after everything had come to rest`
   for (const state of end.states) {
+    // What it was is in another now.
+    if (state.mergedInto !== undefined) continue
     const difference = checkRecord(oracle, end, state)
     if (difference !== null) return difference
   }
@@ -59,6 +61,7 @@ function compareCells(end: HubEnd, state: RecordState, app: AppId, object: AppOb
     const field = object.fieldAt(path)
     if (field === undefined) continue
     const meant = field.kind === 'reference' ? nativeOf(end, app, value) : value
+    if (field.kind === 'reference' && isOfApart(end, app, value, live.cells[path])) continue
     if (!object.isKept(path, meant, live.cells[path]))
       return differs(path, object.rendition(path, meant), live.cells[path])
   }
@@ -74,8 +77,14 @@ function compareCells(end: HubEnd, state: RecordState, app: AppId, object: AppOb
   return null
 }
 
-const nativeOf = (end: HubEnd, app: AppId, key: Value): Value =>
-  key === null ? null : (end.states.find((state) => state.key === (key as CanonicalKey))?.lanes[app]?.nativeId ?? null)
+/** It refers to a record that a person took out of the one that the head names: who refers to which of the two, nobody has said. */
+const isOfApart = (end: HubEnd, app: AppId, key: Value, native: Value | undefined): boolean =>
+  end.states.some(({ apart, lanes }) => apart?.from === key && lanes[app]?.nativeId === native)
+
+function nativeOf(end: HubEnd, app: AppId, key: Value): Value {
+  const state = end.states.find((one) => one.key === (key as CanonicalKey | null))
+  return state?.mergedInto === undefined ? (state?.lanes[app]?.nativeId ?? null) : nativeOf(end, app, state.mergedInto)
+}
 
 /** Every live record is known to the hub, or stands among the held entries for a person to see. */
 function checkUnlinked(oracle: Oracle, end: HubEnd): string | null {

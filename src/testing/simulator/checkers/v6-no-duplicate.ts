@@ -15,13 +15,21 @@ export function checkDuplicates(oracle: Oracle): string | null {
   }
   const excuses = end === null ? null : new Excuses(oracle, end)
   for (const [key, versions] of firsts) {
-    const open = versions.filter((version) => excuses?.native(version) !== true)
+    const open = versions.filter((version) => excuses?.native(version) !== true && !isApart(oracle, version))
     const made = open.filter((version) => madeByHub(oracle, version))
     if (open.length > 1 || made.length > 1) {
       return `${key} exists ${versions.length} times: ${versions.map((version) => `${version.nativeId}${made.includes(version) ? ' (made by the hub)' : ''}`).join(', ')}`
     }
   }
   return checkLinks(oracle)
+}
+
+/** A person took it out of the record that it was of, and nobody has put it back: for the hub it is another thing. */
+function isApart({ history }: Oracle, { app, object, nativeId }: AppVersion): boolean {
+  const link = history.end?.links.find(
+    (one) => one.app === app && one.object === object && one.nativeId === nativeId && one.state === 'live',
+  )
+  return history.end?.states.some(({ key, apart }) => key === link?.key && apart !== undefined) === true
 }
 
 function madeByHub(oracle: Oracle, version: AppVersion): boolean {

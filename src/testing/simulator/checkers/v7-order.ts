@@ -35,7 +35,7 @@ function checkVersion(
     if (written === undefined || values === undefined || isInexact(path)) continue
     const at = lastIndex(values, written, version.seq)
     if (at < 0) continue
-    const place = `${version.app} ${version.object} ${version.nativeId} ${path}`
+    const place = `${key} ${version.app} ${version.object} ${version.nativeId} ${path}`
     const before = reached.get(place) ?? -1
     if (at < before) return backwards(version, path, values[before], values[at])
     reached.set(place, at)

@@ -1,4 +1,4 @@
-import type { Lane, RecordState } from '../../../model/record.ts'
+import type { Conflict, Lane, RecordState } from '../../../model/record.ts'
 import type { HubEnd } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 
@@ -20,10 +20,14 @@ export function checkNothingSilent(oracle: Oracle): string | null {
   return null
 }
 
-function checkLane(end: HubEnd, { key }: RecordState, lane: Lane): string | null {
+function checkLane(end: HubEnd, { key, mergedInto }: RecordState, lane: Lane): string | null {
   const { app } = lane
+  // A copy that was taken back when its record became another.
+  if (mergedInto !== undefined) return null
   if (lane.detached) {
-    const isListed = end.conflicts.some((one) => one.key === key && one.loserApp === app && one.reason === 'unseen')
+    const former = end.states.filter((one) => one.mergedInto === key).map((one) => one.key)
+    const isOfIt = (one: Conflict) => one.key === key || former.includes(one.key)
+    const isListed = end.conflicts.some((one) => isOfIt(one) && one.loserApp === app && one.reason === 'unseen')
     return isListed ? null : `${key} is no longer followed in ${app}, and no conflict says why`
   }
   if (lane.park == null || end.openLanes.some((open) => open.key === key && open.app === app)) return null
