@@ -152,9 +152,8 @@ export function reviveChanged(work: RecordWork, at: At): void {
   const { mergedInto: _, ...state } = work.state
   const lane = Object.values(state.lanes).find((one) => one.exists === true && isTheirs(work.state, one.app))
   if (lane === undefined) return
-  const { withdrawn: __, ...rest } = lane
   work.state = state
-  work.setLane({ ...rest, detached: false })
+  work.setLane({ ...lane, withdrawn: false, detached: false })
   for (const app of work.entity.bindings.keys())
     if (app !== lane.app) close(work, app, `it was a copy of another record until ${lane.app} changed it`, at)
   const text = `${lane.app}:${lane.nativeId} was to be taken back, and somebody there has changed it: it is a record of its own`
@@ -195,7 +194,7 @@ export function whyNotLinked(model: HubModel, kept: RecordState, taken: RecordSt
     return `both are in ${pair.app}, where one record cannot be two: delete one of them there, after \`latchwork separate\` where it has copies`
   for (const { of, lane } of lanesLeft(kept, taken, pair)) {
     const record = of === 'kept' ? kept : taken
-    if (lane.madeAtMs !== undefined && !isTheirs(record, lane.app)) continue
+    if (lane.madeAtMs !== null && !isTheirs(record, lane.app)) continue
     const named = of === 'kept' ? pair : pair.other
     return `${lane.app} has both, and ${lane.app}:${lane.nativeId} is not merely our copy of ${nameOf(named)}: \`latchwork separate ${model.entities.get(kept.entity)?.name} ${nameOf(named)} ${lane.app}:${lane.nativeId}\` first`
   }
@@ -232,7 +231,7 @@ function lanesLeft(kept: RecordState, taken: RecordState, pair: Pair): Left[] {
 }
 
 const isOurCopy = (record: RecordState, lane: Lane): boolean =>
-  lane.madeAtMs !== undefined && !isTheirs(record, lane.app)
+  lane.madeAtMs !== null && !isTheirs(record, lane.app)
 
 function whyBusy({ isBusy }: Pairing, works: readonly RecordWork[], only?: Lane): string | null {
   for (const work of works) {
