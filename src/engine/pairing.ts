@@ -230,8 +230,7 @@ function lanesLeft(kept: RecordState, taken: RecordState, pair: Pair): Left[] {
   return left
 }
 
-const isOurCopy = (record: RecordState, lane: Lane): boolean =>
-  lane.madeAtMs !== null && !isTheirs(record, lane.app)
+const isOurCopy = (record: RecordState, lane: Lane): boolean => lane.madeAtMs !== null && !isTheirs(record, lane.app)
 
 function whyBusy({ isBusy }: Pairing, works: readonly RecordWork[], only?: Lane): string | null {
   for (const work of works) {
