@@ -61,6 +61,12 @@ export class Excuses {
     return this.#end.states.find((state) => state.key === key)
   }
 
+  /** The key of the record that one has become, if a person said so. */
+  #nowUnder(key: CanonicalKey): CanonicalKey {
+    const mergedInto = this.#state(key)?.mergedInto
+    return mergedInto === undefined ? key : this.#nowUnder(mergedInto)
+  }
+
   #nativeIn({ key, app }: OpenLane): string | undefined {
     return this.#state(key)?.lanes[app]?.nativeId ?? undefined
   }
@@ -111,7 +117,7 @@ export class Excuses {
 
   #refersToStuck(lane: OpenLane): boolean {
     const waitsFor = this.#state(lane.key)?.lanes[lane.app]?.waitsFor
-    return waitsFor != null && this.#lanes.has(`${waitsFor.key} ${lane.app}`)
+    return waitsFor != null && this.#lanes.has(`${this.#nowUnder(waitsFor.key)} ${lane.app}`)
   }
 }
 
