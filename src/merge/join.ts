@@ -136,7 +136,7 @@ class Joiner {
         return this.#log(path, theirs, ours.origin.app, ours.value, decision.by)
       case 'merged':
         for (const lost of [ours, theirs])
-          if (!decision.keepsBoth && !valuesEqual(lost.value, decision.value))
+          if (decision.by === 'merge' && !valuesEqual(lost.value, decision.value))
             this.#log(path, lost, theirs.origin.app, decision.value, decision.by)
         return this.#put(path, theirs, decision.value)
       case 'both':
