@@ -6,6 +6,7 @@ import { systemClock } from '../lib/system-clock.ts'
 import type { HubModel } from '../model/entity.ts'
 import type { Conflict } from '../model/record.ts'
 import type { LinkQuery, LinkRow, StoreReader } from '../ports/store.ts'
+import { type CandidatePair, candidatesOf } from '../server/candidates.ts'
 import { type Explanation, explain, type RecordName } from '../server/explain.ts'
 import { hubFilePath, isAlive, readHubFile, statePath } from '../server/hub-file.ts'
 import { brakesOf, type Latches, latchesOf } from '../server/latches.ts'
@@ -36,6 +37,7 @@ export interface Access extends AsyncDisposable {
   explain(name: RecordName): Promise<Explanation>
   latches(): Promise<Latches>
   brakes(): Promise<readonly BrakeState[]>
+  candidates(entity: string | undefined): Promise<readonly CandidatePair[]>
 }
 
 /** The hub of the data folder, or the one named by --url. Null when none runs there. Throws when one should and does not answer. */
@@ -146,6 +148,10 @@ class HubAccess implements Access {
     return (await this.#hub.get<{ items: readonly BrakeState[] }>('/api/brakes')).items
   }
 
+  async candidates(entity: string | undefined): Promise<readonly CandidatePair[]> {
+    return (await this.#hub.get<{ items: readonly CandidatePair[] }>('/api/candidates', { entity })).items
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
@@ -208,6 +214,10 @@ class FileAccess implements Access {
 
   brakes(): Promise<readonly BrakeState[]> {
     return brakesOf(this.#store)
+  }
+
+  candidates(entity: string | undefined): Promise<readonly CandidatePair[]> {
+    return candidatesOf(this.#store, entity)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -55,6 +55,7 @@ export function compileEntity(sync: SyncDefinition, context: EntityContext): Ent
     fields: fields.models,
     parts: Object.fromEntries(Object.entries(parts).map(([part, { model }]) => [part, model])),
     match,
+    ...(entity.hints.length === 0 ? {} : { hints: checkHints(name, entity.hints, compiled) }),
     bindings: new Map([...bindings].map(([app, { model }]) => [app, model])),
     policyDefault,
     policies,
@@ -180,6 +181,19 @@ function checkOwners(entity: string, bindings: Bindings): void {
       owners.set(path, app)
     }
   }
+}
+
+/** A hint serves in the applications that map all of its fields. */
+function checkHints(
+  entity: string,
+  hints: readonly (readonly string[])[],
+  compiled: CompiledEntity,
+): readonly (readonly string[])[] {
+  for (const name of hints.flat()) {
+    if (!(name in compiled.fields.models))
+      refuseUnknown(`${entity}.hints`, 'a field of this entity', name, Object.keys(compiled.fields.models))
+  }
+  return hints
 }
 
 function checkMatch(

@@ -29,6 +29,7 @@ export interface Entity<Types extends EntityTypes = EntityTypes, Name extends st
   readonly name: Name
   readonly schema: unknown
   readonly match: Key<string> | null
+  readonly hints: readonly (readonly string[])[]
   readonly parts: Readonly<Record<string, PartDefinition>>
   readonly [types]?: Types
 }
@@ -87,15 +88,18 @@ export function entity<const Name extends string, S, const M = Key<string>, cons
     readonly schema: CheckedSchema<S>
     /** The fields that identify the same thing in two applications. Without it, records are never matched, only copied. */
     readonly match?: Valid<M, CheckedKey<M, FieldsOf<S>>>
+    /** Sets of fields by which two records may be the same thing. They are never joined by these, only shown to a person (`latchwork candidates`). */
+    readonly hints?: readonly (readonly (keyof FieldsOf<S> & string)[])[]
     /** Lists of elements that belong to the record, such as the lines of an order, each with the field that tells its elements apart. */
     readonly parts?: Valid<P, CheckedEntityParts<P>>
   },
 ): Entity<{ readonly fields: FieldsOf<S>; readonly parts: PartsOf<P> }, Name> {
   checkCanonicalName('entity()', name)
-  checkKeys(`entity ${name}`, options, ['schema', 'match', 'parts'])
-  const { schema, match, parts } = options as {
+  checkKeys(`entity ${name}`, options, ['schema', 'match', 'hints', 'parts'])
+  const { schema, match, hints, parts } = options as {
     schema: unknown
     match?: Key<string>
+    hints?: readonly (readonly string[])[]
     parts?: Record<string, PartDefinition>
   }
   if (match !== undefined && (!isPlainObject(match) || match.kind !== 'key')) {
@@ -103,7 +107,15 @@ export function entity<const Name extends string, S, const M = Key<string>, cons
   }
   if (parts !== undefined && !isPlainObject(parts))
     refuse(`entity ${name}.parts`, 'an object is needed', 'Give { lines: { key, schema } }.')
-  return { kind: 'entity', name, schema, match: match ?? null, parts: parts ?? {} }
+  return { kind: 'entity', name, schema, match: match ?? null, hints: readHints(name, hints), parts: parts ?? {} }
+}
+
+function readHints(name: string, hints: unknown): readonly (readonly string[])[] {
+  if (hints === undefined) return []
+  const isList = Array.isArray(hints) && hints.every((fields) => Array.isArray(fields) && fields.length > 0)
+  if (!isList)
+    refuse(`entity ${name}.hints`, 'this is not a list of lists of fields', "Give [['name', 'zip'], ['phone']].")
+  return hints as readonly (readonly string[])[]
 }
 
 /** Keeps an entity equal across applications. The order of the applications breaks ties between changes of the same time. */

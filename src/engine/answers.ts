@@ -11,7 +11,7 @@ import { takeRead } from './evidence.ts'
 import { jitterOf } from './keys.ts'
 import { observeBy, takePass } from './log-fed.ts'
 import type { Observing } from './observing.ts'
-import { linkRecords, type Pair, type Pairing, separateRecords } from './pairing.ts'
+import { linkRecords, type Pair, type Pairing, sayTwo, separateRecords } from './pairing.ts'
 import { type Prepared, prepareFor, refOf } from './prepared.ts'
 import type { At, RecordWork } from './record-work.ts'
 import { Samples } from './stats.ts'
@@ -264,8 +264,13 @@ export class Answers {
     }
     if (pair.action === 'link') {
       linkRecords(pairing, work, other, pair)
-      if (other.state.mergedInto === work.state.key) this.#wakeWaitersFor(other)
-    } else if (work === other) separateRecords(pairing, work, pair)
+      if (other.state.mergedInto !== work.state.key) return
+      this.#wakeWaitersFor(other)
+      engine.findings.candidates.decided(work.state.key, other.state.key, 'one', entry.atMs)
+      return
+    }
+    const apart = work === other ? separateRecords(pairing, work, pair) : sayTwo(pairing, work, other, pair)
+    if (apart !== null) engine.findings.candidates.decided(work.state.key, apart, 'two', entry.atMs)
   }
 
   /** What waits for a record that has become another waits for that one. */

@@ -34,6 +34,8 @@ export class Batch implements References {
   readonly #links = new Map<string, readonly Link[]>()
   readonly #records = new Map<CanonicalKey, RecordState>()
   readonly #matches = new Map<string, CanonicalKey | null>()
+  /** Who shares a hint value, by entity and hint. */
+  readonly #hinted = new Map<string, CanonicalKey[]>()
 
   /** Links in the order in which the batch made them: the last of a native reference stands. */
   links: Link[] = []
@@ -66,6 +68,7 @@ export class Batch implements References {
   /** The records of the links that are known now, and the match keys of what has none. */
   #loadLinked(entries: readonly Prepared[], wanted: Set<CanonicalKey>): Promise<void> | undefined {
     const matches: { entity: EntityName; matchKey: string }[] = []
+    const hints: { entity: EntityName; hint: string }[] = []
     for (const entry of entries) {
       const link = this.linkOf(entry)
       if (link?.key != null) wanted.add(link.key)
@@ -74,8 +77,33 @@ export class Batch implements References {
       if (entry.matchKey !== null && !this.#matches.has(matchName(entry.binding.entity, entry.matchKey))) {
         matches.push({ entity: entry.binding.entity, matchKey: entry.matchKey })
       }
+      for (const { text } of entry.hints) {
+        if (!this.#hinted.has(matchName(entry.binding.entity, text)))
+          hints.push({ entity: entry.binding.entity, hint: text })
+      }
     }
-    return this.#loadRecords(wanted, matches)
+    return hints.length === 0
+      ? this.#loadRecords(wanted, matches)
+      : this.#loadHinted(hints, wanted).then(() => this.#loadRecords(wanted, matches))
+  }
+
+  /** Who shares the hints of what is not linked yet; where it is too many to tell anything, nobody. */
+  async #loadHinted(hints: readonly { entity: EntityName; hint: string }[], wanted: Set<CanonicalKey>): Promise<void> {
+    for (const { entity, hint } of hints) this.#hinted.set(matchName(entity, hint), [])
+    const loaded = await this.#store.load({ records: [], natives: [], canonicals: [], matches: [], hints })
+    for (const { entity, hint, key } of loaded.hints ?? []) {
+      this.#hinted.get(matchName(entity, hint))?.push(key)
+      wanted.add(key)
+    }
+  }
+
+  /** Records that share a hint value, as the batch began and as it has made since. */
+  hinted(entity: EntityName, hint: string): readonly CanonicalKey[] {
+    return this.#hinted.get(matchName(entity, hint)) ?? []
+  }
+
+  addHinted(entity: EntityName, hint: string, key: CanonicalKey): void {
+    this.#hinted.set(matchName(entity, hint), [...this.hinted(entity, hint), key])
   }
 
   /** Loads the records that the touched ones refer to: their native ids are needed to write references. */

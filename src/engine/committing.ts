@@ -1,4 +1,5 @@
 import { REFERENCE_MISSING } from '../deliver/plan.ts'
+import { hintsOfRecord } from '../merge/hints.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
 import type { BindingModel } from '../model/entity.ts'
 import { asJournalPosition, correlationIdOf, type JournalPosition, laneKey, type NativeId } from '../model/ids.ts'
@@ -51,6 +52,7 @@ export class Committing {
       for (const { matchKey, key } of work.matches) matches.push({ entity: work.entity.name, matchKey, key })
     }
     const settled = matches.length < 2 ? matches : this.#inOrder(matches)
+    const hints = this.#hints()
     const position = this.#cursorAfter()
     const notes = this.#notes()
     const rows = records.length + links.length + this.#turn.held.length + this.#turn.heldDone.length + notes.length
@@ -66,6 +68,7 @@ export class Committing {
       held: this.#turn.held,
       heldDone: this.#turn.heldDone,
       ...(notes.length === 0 ? {} : { notes }),
+      ...(hints.length === 0 ? {} : { hints }),
     })
     engine.cursor = position
     engine.counters.commits++
@@ -80,6 +83,20 @@ export class Committing {
       ({ entity, matchKey, key }) => key !== null && this.#turn.batch.matched(entity, matchKey) === key,
     )
     return [...matches.filter(({ key }) => key === null), ...taken]
+  }
+
+  /** Hint values that records have come to have in this turn, or have no more. */
+  #hints(): NonNullable<CommitBatch['hints']> {
+    const rows: NonNullable<CommitBatch['hints']>[number][] = []
+    for (const { entity, state, stored } of this.#turn.batch.works.values()) {
+      if (entity.hints === undefined || state === stored) continue
+      const { key } = state
+      const before = new Set(stored === undefined ? [] : hintsOfRecord(entity, stored).map(({ text }) => text))
+      for (const { text } of hintsOfRecord(entity, state))
+        if (!before.delete(text)) rows.push({ entity: entity.name, hint: text, key, isGone: false })
+      for (const hint of before) rows.push({ entity: entity.name, hint, key, isGone: true })
+    }
+    return rows
   }
 
   /** Latching mode `volatile`: such writes leave before the commit. What is lost of them by a crash is found by the condition of the next write. */
@@ -109,7 +126,7 @@ export class Committing {
     }
     const tripped = brakes.takeChanged()
     for (const { id, body } of tripped) if (body?.state === 'tripped') this.#sayTripped(id)
-    return [...tripped, ...findings.takeChanged()]
+    return [...tripped, ...findings.takeChanged(), ...findings.candidates.takeChanged()]
   }
 
   #sayTripped(id: string): void {

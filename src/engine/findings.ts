@@ -3,6 +3,7 @@ import type { BindingModel, FieldMapping } from '../model/entity.ts'
 import type { AppId, CanonicalKey, EntityName } from '../model/ids.ts'
 import type { Lane, Note } from '../model/record.ts'
 import { type Image, type Path, splitPartPath, type Value } from '../model/value.ts'
+import { Candidates } from './candidates.ts'
 
 /** What the hub has learnt of the applications' habits, for people: how a field comes back from there, and whose clock is ahead. */
 
@@ -41,6 +42,7 @@ const FINDINGS_MAX = 1_000
 const SKEW_ALARM_MS = 2_000
 
 export class Findings {
+  readonly candidates = new Candidates()
   readonly #nearMisses = new Map<string, NearMiss>()
   readonly #clocks = new Map<AppId, ClockFinding>()
   #changed: Note[] = []

@@ -1,6 +1,7 @@
 import type { Store } from '../ports/store.ts'
 import { BRAKE_NOTE } from './brake-state.ts'
 import type { Brakes } from './brakes.ts'
+import { APART_MAX, APART_NOTE, CANDIDATE_NOTE, CANDIDATES_MAX } from './candidates.ts'
 import { type Findings, NEAR_MISS_NOTE, SKEW_NOTE } from './findings.ts'
 import { CONTACT_NOTE } from './first-contact.ts'
 
@@ -11,4 +12,8 @@ export const NOTES_MAX = 1_000
 export async function restoreNotes(store: Store, brakes: Brakes, findings: Findings): Promise<void> {
   brakes.restore(await store.notes(BRAKE_NOTE, NOTES_MAX), await store.notes(CONTACT_NOTE, NOTES_MAX))
   findings.restore(await store.notes(NEAR_MISS_NOTE, NOTES_MAX), await store.notes(SKEW_NOTE, NOTES_MAX))
+  findings.candidates.restore(
+    await store.notes(CANDIDATE_NOTE, CANDIDATES_MAX),
+    await store.notes(APART_NOTE, APART_MAX),
+  )
 }

@@ -11,6 +11,7 @@ import { adoptCreate } from './evidence.ts'
 import { canonicalKeyFor } from './keys.ts'
 import { adoptLogged, observeBy } from './log-fed.ts'
 import type { Prepared } from './prepared.ts'
+import { proposeCandidates } from './proposing.ts'
 import { emptyLane, type RecordWork } from './record-work.ts'
 
 import { at, isBusy, laneReason, readReason, type Turn } from './turn.ts'
@@ -295,6 +296,7 @@ export class Observing {
         work.matches.push({ matchKey: prepared.matchKey, key })
         this.#turn.batch.setMatch(entity.name, prepared.matchKey, key)
       }
+      proposeCandidates(this.#turn, work, prepared)
       this.#turn.received(work)
       this.#turn.linked(binding, prepared.nativeId)
       this.#finish(prepared, seen.missing)

@@ -5,6 +5,7 @@ import { defineHub, entity, key, latest, sync } from '../index.ts'
 import type { HubModel } from '../model/entity.ts'
 import { asAppId, asNativeId } from '../model/ids.ts'
 import type { RecordState } from '../model/record.ts'
+import { candidatesOf } from '../server/candidates.ts'
 import type { FakeApp } from './fake-app.ts'
 import { type FakePair, fakePair } from './fake-pair.ts'
 
@@ -16,6 +17,7 @@ function modelOf(): HubModel {
   const person = entity('person', {
     schema: z.object({ email: z.string().nullable(), name: z.string(), phone: z.string().nullable() }),
     match: key('email'),
+    hints: [['phone'], ['name', 'email']],
   })
   const Row = z.object({
     id: z.string(),
@@ -219,5 +221,50 @@ describe('separate', () => {
     left.edit('a', l, { name: 'Ada 3' })
     await pair.settle()
     expect(right.list('b')).toMatchObject([{ name: 'Ada 3' }])
+  })
+})
+
+describe('hints', () => {
+  const pairsOf = async ({ store }: FakePair) =>
+    (await candidatesOf(store)).map(({ records, hints, differs }) => ({
+      ids: records.map(({ ids }) => ids[0]),
+      hints,
+      differs: differs.map(({ path }) => path),
+    }))
+
+  test('a record that nothing matches is created, and shown beside the one that shares a hint with it', async () => {
+    await using pair = await fakePair(modelOf())
+    const { l, r } = await twoAdas(pair)
+    expect(await pairsOf(pair)).toEqual([
+      { ids: [`left:${l}`, `right:${r}`], hints: [['phone']], differs: ['email', 'name'] },
+    ])
+    const said = await pair.store.verdicts(recordOf(pair, pair.right, r).key)
+    expect(said.find(({ verdict }) => verdict === 'candidate')?.text).toContain('may be the same person as left:L1')
+  })
+
+  test('a pair that is linked, or that a person said to be two, is gone, and after a restart too', async () => {
+    await using pair = await fakePair(modelOf())
+    const { left, right, settle } = pair
+    const { l, r } = await twoAdas(pair)
+    await say(pair, 'separate', [left, l], [right, r])
+    expect(await pairsOf(pair)).toEqual([])
+    await pair.engine.stop()
+    await settle(await pair.start())
+    const more = right.create('b', { email: 'ada@z', name: 'A', phone: '1' })
+    await settle()
+    // With each of the two that share it, and neither with what was decided.
+    expect((await pairsOf(pair)).map(({ ids }) => ids)).toEqual([[`left:${l}`, `right:${more}`]])
+  })
+
+  test('a value that too many share tells nothing, and says so', async () => {
+    await using pair = await fakePair(modelOf())
+    const { left, right, settle } = pair
+    for (let i = 0; i < 22; i++) left.create('a', { email: `${i}@x`, name: `N${i}`, phone: '0' })
+    await settle()
+    const last = right.create('b', { email: 'new@x', name: 'New', phone: '0' })
+    await settle()
+    expect(await pairsOf(pair)).toEqual([])
+    const said = await pair.store.verdicts(recordOf(pair, right, last).key)
+    expect(said.find(({ verdict }) => verdict === 'candidate')?.text).toContain('more than 20 records share its phone')
   })
 })

@@ -82,14 +82,14 @@ function leaveBehind(pairing: Pairing, kept: RecordWork, taken: RecordWork, left
   own.say(pairing.at, lane.app, isReferred ? 'detached' : 'released', `${copy}; ${what}`)
 }
 
-/** Two native records are not one: what they share is taken apart. */
-export function separateRecords(pairing: Pairing, work: RecordWork, pair: Pair): void {
+/** Two native records are not one: what they share is taken apart. Returns the key of the record that came of it, null where nothing was done. */
+export function separateRecords(pairing: Pairing, work: RecordWork, pair: Pair): CanonicalKey | null {
   const { at } = pairing
   const lane = work.state.lanes[pair.other.app]
   const why = whyNotSeparated(work.state, pair) ?? (lane === undefined ? null : whyBusy(pairing, [work], lane))
   if (lane === undefined || why !== null) {
     work.say(at, pair.app, 'unchanged', `not separated: ${why}`)
-    return
+    return null
   }
   const own = takeOut(pairing, work, lane, (origin) => ({ ...origin, app: lane.app }))
   // What has waited since before that is decided after it, as a newer version.
@@ -106,6 +106,15 @@ export function separateRecords(pairing: Pairing, work: RecordWork, pair: Pair):
   const text = `a person said that ${nameOf(pair)} and ${nameOf(pair.other)} are two: ${nameOf(pair.other)} is a record of its own now. Neither is created where the other is, and the second nowhere else, until a person releases it`
   work.say(at, pair.app, 'separated', text)
   own.say(at, lane.app, 'separated', text)
+  return own.state.key
+}
+
+/** Two records that are two already: they are not proposed as one again. Returns the key of the second. */
+export function sayTwo({ at }: Pairing, work: RecordWork, other: RecordWork, pair: Pair): CanonicalKey {
+  const text = `a person said that ${nameOf(pair)} and ${nameOf(pair.other)} are two: they are not shown as candidates again`
+  work.say(at, pair.app, 'separated', text)
+  other.say(at, pair.other.app, 'separated', text)
+  return other.state.key
 }
 
 /** What an application holds of a field that is set aside is a value that somebody claims, whenever they have entered it. */

@@ -1,5 +1,6 @@
 import { SyncError } from '../errors/index.ts'
 import { referencesIn } from '../merge/decode.ts'
+import { type Hint, hintsOfImage } from '../merge/hints.ts'
 import { matchKeyOf } from '../merge/match.ts'
 import type { JournalEntry } from '../model/change.ts'
 import type { BindingModel, EntityModel, HubModel } from '../model/entity.ts'
@@ -33,6 +34,7 @@ export interface Prepared {
   readonly partial: boolean
   readonly image: Image | null
   readonly matchKey: string | null
+  readonly hints: readonly Hint[]
   readonly token: Token | undefined
   /** Which record of ours it was made for, and which life of it there; undefined where only a mark tells of it. */
   readonly correlation: { readonly key: CanonicalKey; readonly life: number | undefined } | undefined
@@ -92,6 +94,7 @@ export function prepareFor(model: HubModel, binding: BindingModel, entry: Journa
     partial: facts.partial,
     image: flat.image === null || lineage === undefined ? flat.image : imageWithRoots(flat.image, lineage),
     matchKey: flat.image === null ? null : matchKeyOf(entity, binding, flat.image),
+    hints: flat.image === null ? [] : hintsOfImage(entity, binding, flat.image),
     token: facts.token,
     correlation: correlationIn(facts),
     mark: facts.mark,

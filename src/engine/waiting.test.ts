@@ -21,6 +21,7 @@ function entryOf(seq: number, ref: string, more: Partial<Prepared> = {}): Prepar
     partial: false,
     image: {},
     matchKey: null,
+    hints: [],
     token: undefined,
     correlation: undefined,
     mark: undefined,

@@ -10,18 +10,9 @@ export function matchKeyOf(entity: EntityModel, binding: BindingModel, image: Im
   if (entity.match === null) return null
   const parts: Value[] = []
   for (const name of entity.match) {
-    const mapping = binding.fields.find((field) => field.field === name)
-    if (mapping === undefined || mapping.decode === null) return null
-    const values: Record<string, Value> = {}
-    for (const native of mapping.natives) {
-      if (!(native in image)) return null
-      values[native] = image[native] as Value
-    }
-    try {
-      parts.push(mapping.decode(values))
-    } catch {
-      return null
-    }
+    const value = decodedField(binding, image, name)
+    if (value === undefined) return null
+    parts.push(value)
   }
   return keyText(parts)
 }
@@ -41,7 +32,24 @@ export function matchKeyOfRecord(entity: EntityModel, record: RecordState): stri
 /** Most keys are ASCII, which NFKC leaves as it is; asking is much cheaper than normalising. */
 const plain = (text: string): string => (/^[\x20-\x7e]*$/.test(text) ? text : text.normalize('NFKC'))
 
-function keyText(parts: readonly Value[]): string | null {
+/** One canonical field of an image; undefined where the application does not map it, has not sent it, or it cannot be read. */
+export function decodedField(binding: BindingModel, image: Image, name: string): Value | undefined {
+  const mapping = binding.fields.find((field) => field.field === name)
+  if (mapping === undefined || mapping.decode === null) return undefined
+  const values: Record<string, Value> = {}
+  for (const native of mapping.natives) {
+    if (!(native in image)) return undefined
+    values[native] = image[native] as Value
+  }
+  try {
+    return mapping.decode(values)
+  } catch {
+    return undefined
+  }
+}
+
+/** The text by which people would call two values the same; null where one is empty. */
+export function keyText(parts: readonly Value[]): string | null {
   const texts: string[] = []
   for (const part of parts) {
     const text = typeof part === 'string' ? plain(part).trim().toLowerCase() : String(part)

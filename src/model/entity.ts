@@ -69,6 +69,8 @@ export interface EntityModel {
   readonly parts: Readonly<Record<string, PartModel>>
   /** Canonical fields that identify the same thing in two applications, or null. */
   readonly match: readonly string[] | null
+  /** Sets of canonical fields by which two records may be the same thing: for people to decide. Absent: none. */
+  readonly hints?: readonly (readonly string[])[]
   /** In the order of `sync`: the rank that breaks ties. */
   readonly bindings: ReadonlyMap<AppId, BindingModel>
   readonly policyDefault: Policy

@@ -308,6 +308,7 @@ export type VerdictName =
   | 'derived'
   | 'ambiguous'
   | 'separated'
+  | 'candidate'
   | 'unchanged'
 
 /** A lane with something outstanding: what a restart loads, and what the cross-reference view calls closed. */

@@ -18,6 +18,8 @@ export interface LoadQuery {
   /** Live links of a canonical record in one app (to encode a reference). */
   readonly canonicals: readonly { readonly key: CanonicalKey; readonly app: AppId }[]
   readonly matches: readonly { readonly entity: EntityName; readonly matchKey: string }[]
+  /** Who shares a hint value: for each, at most `HINT_KEYS_MAX` records, in the order of their keys. */
+  readonly hints?: readonly { readonly entity: EntityName; readonly hint: string }[]
 }
 
 export interface Loaded {
@@ -25,7 +27,11 @@ export interface Loaded {
   readonly links: readonly Link[]
   readonly canonicalLinks: readonly Link[]
   readonly matches: readonly { readonly entity: EntityName; readonly matchKey: string; readonly key: CanonicalKey }[]
+  readonly hints?: readonly { readonly entity: EntityName; readonly hint: string; readonly key: CanonicalKey }[]
 }
+
+/** One more than a hint value may be shared by: more need not be known. */
+export const HINT_KEYS_MAX = 21
 
 export interface RecordWrite {
   /** The new state, with `rev` = `expectRev` + 1. */
@@ -50,6 +56,13 @@ export interface CommitBatch {
     readonly entity: EntityName
     readonly matchKey: string
     readonly key: CanonicalKey | null
+  }[]
+  /** Hint values that records have come to have, or have no more. Any number of records may share one. */
+  readonly hints?: readonly {
+    readonly entity: EntityName
+    readonly hint: string
+    readonly key: CanonicalKey
+    readonly isGone: boolean
   }[]
   readonly held: readonly HeldEntry[]
   readonly heldDone: readonly { readonly seq: JournalPosition; readonly entity: EntityName }[]

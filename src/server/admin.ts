@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { SyncError } from '../errors/index.ts'
 import { asAppId, asCanonicalKey, asEntityName, asJournalPosition, asNativeId } from '../model/ids.ts'
 import { addBackfilling } from './backfilling.ts'
+import { addCandidates } from './candidates.ts'
 import { addDecisions } from './decisions.ts'
 import { createEventStream } from './events.ts'
 import { explain } from './explain.ts'
@@ -60,6 +61,7 @@ export function createAdmin(context: HubContext): Hono {
   })
   addDecisions(app, context)
   addPairing(app, context)
+  addCandidates(app, context)
   addRereading(app, context)
   addBackfilling(app, context.backfill)
   addUndoing(app, context.undo)
@@ -75,7 +77,7 @@ function problem(error: unknown, path: string): Response {
 const unknownPath = (path: string): SyncError =>
   new SyncError(
     'admin.unknown-path',
-    `nothing is at ${path.slice(0, 200)}. The admin API has /api/status, /api/xref, /api/conflicts, /api/explain/<entity>/<app>/<id>, /api/latches, /api/brakes, /api/events; beside it are /healthz, /readyz and /metrics.`,
+    `nothing is at ${path.slice(0, 200)}. The admin API has /api/status, /api/xref, /api/conflicts, /api/explain/<entity>/<app>/<id>, /api/latches, /api/brakes, /api/candidates, /api/events; beside it are /healthz, /readyz and /metrics.`,
   )
 
 type Query = (name: string) => string | undefined

@@ -72,8 +72,7 @@ async function decided(context: HubContext, action: Pair['action'], names: Names
 function refuseEarly({ engine }: HubContext, pair: Pair, first: RecordState, second: RecordState): void {
   const isOne = first.key === second.key
   const two = `${pair.app}:${pair.nativeId} and ${pair.other.app}:${pair.other.nativeId}`
-  if (pair.action === 'separate' && !isOne)
-    throw new SyncError('resolve.not-possible', `${two} are two records already`)
+  if (pair.action === 'separate' && !isOne) return
   const why = pair.action === 'link' ? whyNotLinked(engine.model, first, second, pair) : whyNotSeparated(first, pair)
   if (why !== null)
     throw new SyncError(

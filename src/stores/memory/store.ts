@@ -10,16 +10,17 @@ import {
 } from '../../model/ids.ts'
 import type { Conflict, HeldEntry, Link, Note, OpenLane, RecordState, Verdict } from '../../model/record.ts'
 import { isLatchClosed, VERDICTS_MAX } from '../../model/record.ts'
-import type {
-  CommitBatch,
-  LinkQuery,
-  LinkRow,
-  Loaded,
-  LoadQuery,
-  RecordWrite,
-  Store,
-  StoreCounts,
-  StoreInfo,
+import {
+  type CommitBatch,
+  HINT_KEYS_MAX,
+  type LinkQuery,
+  type LinkRow,
+  type Loaded,
+  type LoadQuery,
+  type RecordWrite,
+  type Store,
+  type StoreCounts,
+  type StoreInfo,
 } from '../../ports/store.ts'
 import { Undo } from './undo.ts'
 
@@ -62,6 +63,8 @@ export class MemoryStore implements Store {
   /** Live rows of a canonical record in one application. */
   readonly #liveByLane = new Map<string, readonly Link[]>()
   readonly #keyByMatch = new Map<string, CanonicalKey>()
+  /** Sorted keys by entity and hint. */
+  readonly #keysByHint = new Map<string, readonly CanonicalKey[]>()
   readonly #held = new Map<string, HeldEntry>()
   readonly #cursors = new Map<string, JournalPosition>()
   readonly #notes = new Map<string, Note>()
@@ -94,6 +97,7 @@ export class MemoryStore implements Store {
         const key = this.#keyByMatch.get(pairKey(entity, matchKey))
         if (key !== undefined) loaded.matches.push({ entity, matchKey, key })
       }
+      if (query.hints !== undefined) loaded.hints = query.hints.flatMap((asked) => this.#sharing(asked))
       return loaded
     })
   }
@@ -214,6 +218,7 @@ export class MemoryStore implements Store {
       throw error
     }
     // Nothing from here on can fail.
+    for (const hint of batch.hints ?? []) this.#writeHint(hint)
     for (const done of batch.heldDone) this.#held.delete(heldKey(done))
     for (const entry of batch.held) this.#held.set(heldKey(entry), entry)
     for (const conflict of batch.conflicts) this.#conflicts.push({ ...conflict, id: this.#conflicts.length + 1 })
@@ -273,6 +278,19 @@ export class MemoryStore implements Store {
       })
     }
     undo.set(this.#keyByMatch, match, key ?? undefined)
+  }
+
+  #writeHint({ entity, hint, key, isGone }: NonNullable<CommitBatch['hints']>[number]): void {
+    const name = pairKey(entity, hint)
+    const others = (this.#keysByHint.get(name) ?? []).filter((other) => other !== key)
+    const keys = isGone ? others : [...others, key].sort(compareText)
+    if (keys.length === 0) this.#keysByHint.delete(name)
+    else this.#keysByHint.set(name, keys)
+  }
+
+  #sharing({ entity, hint }: NonNullable<LoadQuery['hints']>[number]): NonNullable<Loaded['hints']> {
+    const keys = (this.#keysByHint.get(pairKey(entity, hint)) ?? []).slice(0, HINT_KEYS_MAX)
+    return keys.map((key) => ({ entity, hint, key }))
   }
 
   #isClosed(link: Link): boolean {

@@ -11,7 +11,7 @@ export function commitCall(
   schema: string,
   batch: CommitBatch,
 ): { readonly text: string; readonly values: readonly unknown[] } {
-  const { epoch, cursor, records, links, matches, heldDone, held, conflicts, notes = [] } = batch
+  const { epoch, cursor, records, links, matches, heldDone, held, conflicts, notes = [], hints = [] } = batch
   const lanes = newestLanes(records)
   const values: unknown[] = [
     epoch,
@@ -67,6 +67,10 @@ export function commitCall(
     notes.map(({ id }) => toPgText(id)),
     notes.map(({ atMs }) => whole(atMs)),
     notes.map(({ body }) => (body === null ? null : encodeData(body))),
+    hints.map(({ entity }) => toPgText(entity)),
+    hints.map(({ hint }) => toPgText(hint)),
+    hints.map(({ key }) => toPgText(key)),
+    hints.map(({ isGone }) => isGone),
   ]
   return { text: callOf(schema, values.length), values }
 }

@@ -22,7 +22,15 @@ import {
   type Verdict,
 } from '../../model/record.ts'
 import { decodeData } from '../../model/value.ts'
-import type { LinkQuery, LinkRow, Loaded, LoadQuery, Store, StoreCounts } from '../../ports/store.ts'
+import {
+  HINT_KEYS_MAX,
+  type LinkQuery,
+  type LinkRow,
+  type Loaded,
+  type LoadQuery,
+  type Store,
+  type StoreCounts,
+} from '../../ports/store.ts'
 import { decodeRecord, recordColumns } from '../record-codec.ts'
 import type { Row } from './driver.ts'
 import { fromPgText, toPgText } from './text.ts'
@@ -35,8 +43,8 @@ const LINK_COLUMNS =
 
 /** Hot path: once per batch of changes. All of it leaves at once; the connection runs it in order. */
 export async function load(ask: Ask, s: string, query: LoadQuery): Promise<Loaded> {
-  const { records, natives, canonicals, matches } = query
-  const [recordRows, linkRows, canonicalRows, matchRows] = await Promise.all([
+  const { records, natives, canonicals, matches, hints = [] } = query
+  const [recordRows, linkRows, canonicalRows, matchRows, hintRows] = await Promise.all([
     records.length === 0
       ? NONE
       : ask(
@@ -81,6 +89,21 @@ export async function load(ask: Ask, s: string, query: LoadQuery): Promise<Loade
           ),
           'latchwork_matches',
         ),
+    hints.length === 0
+      ? NONE
+      : ask(
+          `SELECT asked.entity, asked.hint, h.canonical_key FROM unnest($1::text[], $2::text[]) AS asked (entity, hint)
+           CROSS JOIN LATERAL (
+             SELECT canonical_key FROM ${s}.hints WHERE entity = asked.entity AND hint = asked.hint
+             ORDER BY canonical_key LIMIT ${HINT_KEYS_MAX}
+           ) h`,
+          columns(
+            hints,
+            ({ entity }) => entity,
+            ({ hint }) => hint,
+          ),
+          'latchwork_hints',
+        ),
   ])
   return {
     records: recordRows.map((row) => {
@@ -101,6 +124,15 @@ export async function load(ask: Ask, s: string, query: LoadQuery): Promise<Loade
       matchKey: fromPgText(matchKey as string),
       key: asCanonicalKey(fromPgText(key as string)),
     })),
+    ...(query.hints === undefined
+      ? {}
+      : {
+          hints: hintRows.map(([entity, hint, key]) => ({
+            entity: asEntityName(fromPgText(entity as string)),
+            hint: fromPgText(hint as string),
+            key: asCanonicalKey(fromPgText(key as string)),
+          })),
+        }),
   }
 }
 

@@ -174,6 +174,17 @@ CREATE TABLE ${s}.run_cursors (
 ) WITH (fillfactor = 20);
 `,
   },
+  {
+    what: 'hint values, by which two records may be one',
+    sql: (s) => `
+CREATE TABLE ${s}.hints (
+  entity text COLLATE "C" NOT NULL,
+  hint text COLLATE "C" NOT NULL,
+  canonical_key text COLLATE "C" NOT NULL,
+  PRIMARY KEY (entity, hint, canonical_key)
+);
+`,
+  },
 ]
 
 /** Functions are no data: they are made anew whenever the schema is opened for writing, so that they always fit this code. */
@@ -208,7 +219,8 @@ CREATE OR REPLACE FUNCTION ${s}.commit_batch(
   d_seq bigint[], d_entity text[],
   h_seq bigint[], h_entity text[], h_app text[], h_object text[], h_native text[], h_waits text[], h_body text[],
   c_key text[], c_entity text[], c_path text[], c_reason text[], c_loser text[], c_winner text[], c_at bigint[], c_body text[],
-  n_kind text[], n_id text[], n_at bigint[], n_body text[]
+  n_kind text[], n_id text[], n_at bigint[], n_body text[],
+  i_entity text[], i_hint text[], i_key text[], i_gone boolean[]
 ) RETURNS bigint LANGUAGE plpgsql AS $fn$
 DECLARE
   v_commits bigint;
@@ -277,6 +289,14 @@ BEGIN
       IF NOT FOUND THEN
         RAISE EXCEPTION 'match key % of % belongs to another record than %', m_match[i], m_entity[i], m_key[i] USING ERRCODE = 'LW003';
       END IF;
+    END IF;
+  END LOOP;
+
+  FOR i IN 1 .. coalesce(array_length(i_entity, 1), 0) LOOP
+    IF i_gone[i] THEN
+      DELETE FROM ${s}.hints WHERE entity = i_entity[i] AND hint = i_hint[i] AND canonical_key = i_key[i];
+    ELSE
+      INSERT INTO ${s}.hints VALUES (i_entity[i], i_hint[i], i_key[i]) ON CONFLICT DO NOTHING;
     END IF;
   END LOOP;
 

@@ -17,7 +17,8 @@ interface RecordRows {
 }
 
 /** A batch as rows: plain data. */
-export interface CommitRows extends Pick<CommitBatch, 'epoch' | 'cursor' | 'links' | 'matches' | 'heldDone' | 'notes'> {
+export interface CommitRows
+  extends Pick<CommitBatch, 'epoch' | 'cursor' | 'links' | 'matches' | 'heldDone' | 'notes' | 'hints'> {
   readonly records: readonly RecordRows[]
   readonly held: readonly Row[]
   readonly conflicts: readonly Row[]
@@ -33,6 +34,7 @@ export function batchToRows(batch: CommitBatch): CommitRows {
     matches: batch.matches,
     heldDone: batch.heldDone,
     notes: batch.notes ?? [],
+    hints: batch.hints ?? [],
     held: batch.held.map((entry) => {
       const { seq, entity, app, object, nativeId, waitsOn } = entry
       return [seq, entity, app, object, nativeId, waitsOn, encodeData(entry)]
@@ -77,6 +79,7 @@ export function writeRows(sql: Statements, batch: CommitRows): void {
   for (const record of batch.records) writeRecord(sql, record)
   for (const link of batch.links) writeLink(sql, link)
   for (const match of batch.matches) writeMatch(sql, match)
+  for (const hint of batch.hints ?? []) writeHint(sql, hint)
   for (const { seq, entity } of batch.heldDone) sql.of('DELETE FROM held WHERE seq = ? AND entity = ?').run(seq, entity)
   for (const row of batch.held) sql.of('INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?)').run(...row)
   for (const row of batch.conflicts) sql.of(INSERT_CONFLICT).run(...row)
@@ -184,6 +187,11 @@ function writeMatch(sql: Statements, { entity, matchKey, key }: CommitBatch['mat
       },
     )
   }
+}
+
+function writeHint(sql: Statements, { entity, hint, key, isGone }: NonNullable<CommitBatch['hints']>[number]): void {
+  if (isGone) sql.of('DELETE FROM hints WHERE entity = ? AND hint = ? AND canonical_key = ?').run(entity, hint, key)
+  else sql.of('INSERT OR IGNORE INTO hints VALUES (?, ?, ?)').run(entity, hint, key)
 }
 
 const INSERT_CONFLICT = `

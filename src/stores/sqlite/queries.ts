@@ -16,7 +16,14 @@ import {
 import type { Conflict, HeldEntry, Link, Note, OpenLane, RecordState, Verdict } from '../../model/record.ts'
 import { VERDICTS_MAX } from '../../model/record.ts'
 import { decodeData } from '../../model/value.ts'
-import type { LinkQuery, LinkRow, Loaded, LoadQuery, StoreCounts } from '../../ports/store.ts'
+import {
+  HINT_KEYS_MAX,
+  type LinkQuery,
+  type LinkRow,
+  type Loaded,
+  type LoadQuery,
+  type StoreCounts,
+} from '../../ports/store.ts'
 import { decodeRecord, recordColumns } from '../record-codec.ts'
 import type { SqlValue } from './driver.ts'
 import type { Statements } from './statements.ts'
@@ -70,7 +77,15 @@ export function load(sql: Statements, query: LoadQuery): Loaded {
       const rows = sql.of(MATCHES).all(entity, JSON.stringify(asked.map(({ matchKey }) => matchKey)))
       return rows.map((row) => ({ entity, matchKey: row[0] as string, key: asCanonicalKey(row[1] as string) }))
     }),
+    ...(query.hints === undefined ? {} : { hints: query.hints.flatMap((asked) => sharing(sql, asked)) }),
   }
+}
+
+const SHARING = 'SELECT canonical_key FROM hints WHERE entity = ? AND hint = ? ORDER BY canonical_key LIMIT ?'
+
+function sharing(sql: Statements, { entity, hint }: NonNullable<LoadQuery['hints']>[number]) {
+  const rows = sql.of(SHARING).all(entity, hint, HINT_KEYS_MAX)
+  return rows.map((row) => ({ entity, hint, key: asCanonicalKey(row[0] as string) }))
 }
 
 function loadRecords(sql: Statements, keys: readonly CanonicalKey[]): readonly RecordState[] {

@@ -101,6 +101,14 @@ export const STORE_MIGRATIONS: readonly Migration[] = [
     PRIMARY KEY (kind, id)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE hints (
+    entity TEXT NOT NULL,
+    hint TEXT NOT NULL,
+    canonical_key TEXT NOT NULL,
+    PRIMARY KEY (entity, hint, canonical_key)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** One segment of the journal. The unique index is what makes a second delivery of the same id a no-op. */

@@ -1,5 +1,5 @@
 import { asCanonicalKey, asEntityName, asNativeId, asObjectId, asToken } from '../../model/ids.ts'
-import type { Store } from '../../ports/store.ts'
+import { HINT_KEYS_MAX, type Store } from '../../ports/store.ts'
 import { CUSTOMER, CUSTOMERS, loadQuery, ORDERS, refusalOf, sampleLink, WAREHOUSE } from './samples.ts'
 import { type Expect, loadLinks, type Test } from './store-bench.ts'
 
@@ -84,6 +84,30 @@ export function crossReference(test: Test, expect: Expect): void {
     await at.commit({ links: [sampleLink('n1', 'k1'), gone, sampleLink('n1', 'k2'), sampleLink('n2', 'k1')] })
     expect(await loadLinks(at.store, 'n1')).toEqual([sampleLink('n1', 'k2')])
     expect(await loadLinks(at.store, 'n2')).toEqual([sampleLink('n2', 'k1')])
+  })
+}
+
+/** Values that many records may share. */
+export function hintValues(test: Test, expect: Expect): void {
+  const hint = 'phone=["123"]'
+  const sharing = async (store: Store) =>
+    ((await store.load(loadQuery({ hints: [{ entity: CUSTOMER, hint }] }))).hints ?? []).map(({ key }) => key)
+  const row = (key: string, isGone = false) => ({ entity: CUSTOMER, hint, key: asCanonicalKey(key), isGone })
+
+  test('any number of records share a hint value, told in the order of their keys, until each has it no more', async (at) => {
+    await at.commit({ hints: [row('k2'), row('k1'), row('k2'), { ...row('k9'), hint: 'phone=["124"]' }] })
+    expect(await sharing(at.store)).toEqual(['k1', 'k2'])
+    await at.commit({ hints: [row('k1', true), row('k3', true)] })
+    await at.reopen()
+    expect(await sharing(at.store)).toEqual(['k2'])
+    await at.commit({ hints: [row('k2', true)] })
+    expect(await sharing(at.store)).toEqual([])
+  })
+
+  test('of a hint value that too many share no more are told than show that', async (at) => {
+    const keys = Array.from({ length: HINT_KEYS_MAX + 5 }, (_, i) => `k${100 + i}`)
+    await at.commit({ hints: keys.map((key) => row(key)) })
+    expect(await sharing(at.store)).toEqual(keys.slice(0, HINT_KEYS_MAX))
   })
 }
 

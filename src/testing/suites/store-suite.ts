@@ -30,7 +30,7 @@ import {
   type Test,
   wholeBatch,
 } from './store-bench.ts'
-import { crossReference, matchKeys } from './store-links.ts'
+import { crossReference, hintValues, matchKeys } from './store-links.ts'
 import { forPeople, recovery } from './store-listings.ts'
 
 /** What every store promises. Give it the runner (vitest's describe, test and expect) and a way to make an empty place. */
@@ -49,6 +49,7 @@ export function storeSuite(runner: SuiteRunner, name: string, newBench: () => Pr
     describe('atomic commits', () => atomicity(test, expect))
     describe('cross-reference', () => crossReference(test, expect))
     describe('match keys', () => matchKeys(test, expect))
+    describe('hints', () => hintValues(test, expect))
     describe('recovery', () => recovery(test, expect))
     describe('for people', () => forPeople(test, expect))
   })
