@@ -40,7 +40,7 @@ export class Answers {
     const before = link?.key == null ? undefined : this.#turn.batch.state(link.key)?.lanes[binding.app]
     // A read of a former life of this id, met again after a restart.
     if (before !== undefined && prepared.seq <= before.readSeq) return this.#turn.done(prepared)
-    if (input.read.result === 'failed') {
+    if (input.read.result === 'failed' || this.#mayBeBehind(prepared, input)) {
       const { nowMs } = this.#turn
       this.#turn.engine.schedule(readReason(ref), nowMs + (input.read.retryAfterMs ?? READ_RETRY_MS), nowMs)
       return
@@ -49,6 +49,15 @@ export class Answers {
     for (const hint of waiting) this.#turn.done(hint)
     this.#observing.observe(prepared)
     this.#turn.engine.waiting.releaseRef(ref, readReason(ref))
+  }
+
+  /** A record that was just told of may not have come yet to where reads that lag are answered. */
+  #mayBeBehind({ binding, ref }: Prepared, { read }: ReadInput): boolean {
+    if (binding.capabilities.read !== 'R1' || read.result !== 'missing') return false
+    const told = this.#turn.engine.waiting.first(ref)
+    const sinceMs = told === undefined ? -1 : this.#turn.nowMs - told.atMs
+    // Where the clock was set back since, it is not known how long that is ago.
+    return sinceMs >= 0 && sinceMs < binding.capabilities.fenceMs
   }
 
   #takeLinkedRead(work: RecordWork, prepared: Prepared, input: ReadInput): void {

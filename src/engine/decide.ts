@@ -28,6 +28,8 @@ export interface Observation extends At {
   readonly token: Token | undefined
   readonly sourceTimeMs: number | undefined
   readonly isRead: boolean
+  /** The image holds only what has changed. */
+  readonly isPartial?: boolean
   /** The application was in this state when the journal had this position, or later; absent of what it told by itself. */
   readonly asOf?: JournalPosition | undefined
   /** A comparison asked for it: what it holds counts although its version says that nothing has changed (a restore; triggers that were switched off). */
@@ -148,6 +150,7 @@ export function foldInto(
     record: work.state,
     lane,
     image,
+    isPartial: at.isPartial === true,
     seq: at.seq,
     atMs: at.atMs,
     sourceTimeMs: at.sourceTimeMs,

@@ -11,6 +11,7 @@ import {
   recordOf,
   references,
 } from '../merge/fake-record.ts'
+import type { ReadImage } from '../model/change.ts'
 import { asJournalPosition, asNativeId, asToken } from '../model/ids.ts'
 import type { Intent, Lane } from '../model/record.ts'
 import { adoptCreate, doubtAfterRestart, takeRead } from './evidence.ts'
@@ -101,6 +102,36 @@ describe('a conditional write in doubt, and its application holds something else
   test('keeps nothing back where versions never come back, or where it was applied', () => {
     expect(resolved('T2', { n_email: 'y' })).toMatchObject({ intent: null, retry: null })
     expect(resolved('T1', { n_email: 'a' })).toMatchObject({ intent: null, retry: null })
+  })
+})
+
+describe('a read that may lag', () => {
+  const binding = bindingOf(crm, { capabilities: { ...classA, read: 'R1', fenceMs } })
+  const looked = (why: 'conflict' | 'hint' | 'gone', tries: number, found: Partial<ReadImage>) => {
+    const reading = { why, afterSeq: asJournalPosition(20), notBeforeMs: 0, tries }
+    const lane = laneOf({ image: { n_email: 'x' }, sent: { email: 'x' }, reading })
+    const record = recordOf({ head: headOf({ email: 'x' }), lanes: { [crm]: lane } })
+    const work = new RecordWork(entityOf(), record, record, () => undefined)
+    const read = { app: crm, object: lane.object, nativeId: asNativeId('1'), result: 'found' as const, ...found }
+    const image = read.result === 'found' ? { n_email: 'y' } : null
+    takeRead(work, binding, read, asJournalPosition(25), at, 0, image, references)
+    return work.state.lanes[crm]
+  }
+
+  test('is made again, with pauses, where it shows less than is known or was said', () => {
+    for (const [why, found] of [
+      ['hint', { token: asToken('2') }],
+      ['conflict', { token: asToken('3') }],
+      ['gone', { token: asToken('3') }],
+      ['hint', { result: 'missing' as const }],
+    ] as const) {
+      expect(looked(why, 1, found)).toMatchObject({ reading: { why, tries: 2 }, sent: { email: 'x' }, exists: true })
+    }
+  })
+
+  test('is believed when it shows something newer, or has shown nothing else for as long as it may lag', () => {
+    expect(looked('conflict', 0, { token: asToken('4') })).toMatchObject({ reading: null, sent: { email: 'y' } })
+    expect(looked('hint', 9, { result: 'missing' })).toMatchObject({ reading: null, exists: false })
   })
 })
 

@@ -1,4 +1,4 @@
-import { retryDelayMs, whileInDoubt } from '../deliver/backoff.ts'
+import { RETRY_FIRST_MS, retryDelayMs, whileInDoubt } from '../deliver/backoff.ts'
 import { holding, readFailed, type SettleContext, unknown } from '../deliver/settle.ts'
 import type { OwnWriteSeen } from '../merge/folding.ts'
 import type { References } from '../merge/references.ts'
@@ -6,7 +6,7 @@ import { advanceBasis, heldAt } from '../model/basis.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import type { ReadImage } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import type { JournalPosition, NativeId } from '../model/ids.ts'
+import { compareTokens, type JournalPosition, type NativeId } from '../model/ids.ts'
 import type { Intent, Lane } from '../model/record.ts'
 import { endIntent, moveIntent } from '../model/state/intent-state.ts'
 import { type Image, valuesEqual } from '../model/value.ts'
@@ -48,6 +48,13 @@ export function takeRead(
     if (reading !== null) work.setLane(readFailed(lane, reading, read, context))
     return {}
   }
+  const asked = reading ?? { why: 'hint' as const, afterSeq: at.seq, notBeforeMs: 0, tries: 0 }
+  if (isBehind(binding, lane, asked, read)) {
+    // It counts once, though it be met again after a restart.
+    if (reading !== null || lane.intent === null)
+      work.setLane({ ...readFailed(lane, asked, read, context), readSeq: at.seq })
+    return {}
+  }
   const answered = reading !== null && begunAfter >= reading.afterSeq
   const seen: Observation = {
     seq: at.seq,
@@ -56,7 +63,7 @@ export function takeRead(
     token: read.token,
     sourceTimeMs: read.sourceTimeMs,
     isRead: true,
-    asOf: begunAfter,
+    ...(binding.capabilities.read === 'R2' && { asOf: begunAfter }),
     // A read that is to prove the basis names the head it is about; one that a comparison asked for does not.
     ...(answered && reading.why === 'verify' && reading.headSeq === undefined && { isAsked: true }),
     ...(onMissing !== undefined && { onMissing }),
@@ -79,6 +86,26 @@ export function takeRead(
     else if (seen.token !== undefined && seen.token === lane.token) refusedWithoutReason(work, binding, at, jitter)
   }
   return {}
+}
+
+/**
+ * Whether a read that may lag (R1) shows less than is known, or than was said: an older version; none, or the one of before, where something newer was told of. It is made again, with pauses, until as
+ * long has passed as the application may be behind.
+ */
+function isBehind(
+  { capabilities }: BindingModel,
+  lane: Lane,
+  { why, tries }: NonNullable<Lane['reading']>,
+  { result, token }: ReadImage,
+): boolean {
+  if (capabilities.read !== 'R1' || capabilities.token !== 'T2') return false
+  const waitedMs = ((2 ** tries - 1) * RETRY_FIRST_MS) / 2
+  if (waitedMs >= capabilities.fenceMs || lane.nativeId === null) return false
+  if (result === 'missing') return true
+  if (token === undefined || lane.token === null) return false
+  const order = compareTokens(token, lane.token)
+  const hasMoved = why === 'conflict' || why === 'gone' || (why === 'unknown' && lane.intent?.baseToken === null)
+  return order < 0 || (order === 0 && hasMoved)
 }
 
 const askedByHint = (lane: Lane): Lane =>

@@ -141,7 +141,9 @@ function isLike(before: Image, now: Image | null, write: Overlay): boolean {
     if (!isTakenOut(path, write.native)) return false
     shows = true
   }
-  const isMissed = (path: Path): boolean => !differs(path) && !mayBeRenditionOf(write.native[path], now[path])
+  // What an entry leaves out has not changed.
+  const isMissed = (path: Path): boolean =>
+    !differs(path) && !mayBeRenditionOf(write.native[path], path in now ? now[path] : before[path])
   return shows && !Object.keys(write.native).some((path) => write.native[path] !== false && isMissed(path))
 }
 

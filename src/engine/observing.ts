@@ -2,7 +2,7 @@ import { isLostWhenUnknown } from '../deliver/plan.ts'
 import { SyncError } from '../errors/index.ts'
 import type { MissingReference } from '../merge/references.ts'
 import { isLogFed, tellsOurCreates } from '../model/capabilities.ts'
-import type { CanonicalKey, EntityName } from '../model/ids.ts'
+import { type CanonicalKey, compareTokens, type EntityName } from '../model/ids.ts'
 import type { Lane, Link, RecordState } from '../model/record.ts'
 import { valuesEquivalent } from '../model/value.ts'
 import { type Resolution, resolve } from '../resolve/resolve.ts'
@@ -44,7 +44,8 @@ export class Observing {
     const resolution = resolve(
       {
         binding,
-        kind: prepared.kind,
+        // A part of a record that nobody knows does not say which it is: it is read.
+        kind: prepared.partial && link?.state !== 'live' ? 'hint' : prepared.kind,
         token: prepared.token,
         isRead: prepared.begunAfter !== null,
         correlation: prepared.correlation,
@@ -110,6 +111,7 @@ export class Observing {
         this.#turn.count('tombstone')
         return this.#turn.done(prepared)
       case 'drop':
+        if (link !== undefined) this.#raiseTombstone(prepared, link)
         this.#sayDropped(prepared, link, resolution.why)
         return this.#turn.done(prepared)
       case 'ambiguous': {
@@ -148,6 +150,12 @@ export class Observing {
       })
     }
     return false
+  }
+
+  /** A deletion that was known by other means tells which version it was: whatever is older is dead, too. */
+  #raiseTombstone({ kind, token, binding }: Prepared, link: Link): void {
+    if (kind !== 'deleted' || token === undefined || binding.capabilities.token !== 'T2') return
+    if (link.token === null || compareTokens(token, link.token) > 0) this.#turn.batch.addLink({ ...link, token })
   }
 
   #sayDropped(prepared: Prepared, link: Link | undefined, why: string): void {
@@ -190,6 +198,7 @@ export class Observing {
       token,
       sourceTimeMs,
       isRead,
+      isPartial: prepared.partial,
       asOf: prepared.begunAfter ?? undefined,
       mark,
       isOurs,

@@ -142,19 +142,23 @@ function factsOfRead(input: Extract<JournalEntry['input'], { type: 'read' }>): F
   }
 }
 
-/** What may be believed of a notification: without an ordered token or a full state it is only a hint, and leads to a read (docs/protocol.md step 5). */
+/**
+ * What may be believed of a notification: without an ordered token or a full state it is only a hint, and leads to a read (docs/protocol.md step 5). A part of a state says nothing of what the parts before
+ * it have said, so it is believed only where none of those can be missing: in a log.
+ */
 function factsOfChange(
   binding: BindingModel,
   change: Extract<JournalEntry['input'], { type: 'notification' }>['change'],
 ): Facts {
-  const { token, image } = binding.capabilities
+  const { token, image, feed, read } = binding.capabilities
   const ordered = token === 'T2' && change.token !== undefined
-  const believable = ordered && change.kind !== 'hint' && (image !== 'I0' || change.kind === 'deleted')
+  const isWhole = change.kind !== 'partial' || feed === 'F3' || read === 'R0'
+  const believable = ordered && isWhole && change.kind !== 'hint' && (image !== 'I0' || change.kind === 'deleted')
   const kind = !believable ? 'hint' : change.kind === 'deleted' ? 'deleted' : 'image'
   return {
     nativeId: change.nativeId,
     kind,
-    partial: change.kind === 'partial',
+    partial: kind === 'image' && change.kind === 'partial',
     record: change.record,
     token: change.token,
     correlationId: change.correlationId,

@@ -633,6 +633,12 @@ describe('a reference to a record that is not known yet', () => {
     expect(second.record.head.owner?.value).toBe('a7')
   })
 
+  test('stays left out while only other parts of the record are told', () => {
+    const lane = laneOf({ sent: {}, image: {}, unfolded: ['n_owner'] })
+    const told = (isPartial: boolean) => fold({ record: recordOf(), lane, image: { n_email: 'b' }, isPartial })
+    expect([told(true).lane.unfolded, told(false).lane.unfolded]).toEqual([['n_owner'], []])
+  })
+
   test('stops the whole fold where it cannot', () => {
     expect(() => fold({ ...before, image, references: unknown })).toThrow()
   })

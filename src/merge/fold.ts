@@ -59,6 +59,8 @@ class Fold {
       this.input.leaveOutMissing ? missing : null,
     )
     const unfolded = missing.flatMap(({ natives }) => natives)
+    // A part of the record says nothing of what else could not be folded.
+    if (this.input.isPartial === true) unfolded.push(...lane.unfolded.filter((name) => !(name in image)))
     // They are written in only where something has changed.
     if (changed.length > 0) this.head = { ...this.head }
     if (changed.length > 0 || this.input.own?.how === 'exact') this.sent = { ...this.sent }

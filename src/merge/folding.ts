@@ -33,7 +33,8 @@ export interface FoldInput {
   readonly record: RecordState
   readonly lane: Lane
   readonly image: Image
-  /** The image holds every mapped field of the app (an absent optional field is then absent there too). */
+  /** The image holds only what has changed; otherwise every mapped field of the app (an absent optional field is then absent there too). */
+  readonly isPartial?: boolean
   readonly seq: JournalPosition
   readonly atMs: number
   readonly sourceTimeMs: number | undefined

@@ -258,6 +258,15 @@ describe('an unlinked record', () => {
     expect([found(0).to, found(1).to, found(undefined).to]).toEqual(['new', 'link', 'link'])
   })
 
+  test('that was deleted is found alive only by a read that cannot lag, or shows a newer version', () => {
+    const dead = { ...alone, link: linkOf({ state: 'tombstone', token: asToken('4') }) }
+    const found = (read: 'R1' | 'R2', token: string) => {
+      const binding = bindingOf(crm, { capabilities: { ...classA, read } })
+      return resolve({ ...subject, binding, isRead: true, token: asToken(token) }, dead).to
+    }
+    expect([found('R2', '4'), found('R1', '4'), found('R1', '5')]).toEqual(['new', 'drop', 'new'])
+  })
+
   describe('that bears the correlation id of a record which has lived here before', () => {
     const lived = (more: Partial<RecordState> = {}) =>
       recordOf({ lanes: { [crm]: laneOf({ nativeId: asNativeId('8'), exists: false }) }, ...more })

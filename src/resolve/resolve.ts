@@ -70,7 +70,9 @@ const toldByLog = ({ binding, token }: Subject): boolean => isLogFed(binding.cap
 /** A tombstoned id: only a state that is provably newer than the deletion is a new incarnation. */
 function isOfTheDead(subject: Subject, tombstone: Link): boolean {
   if (subject.kind === 'deleted') return true
-  if (subject.kind === 'hint' || subject.isRead) return false
+  // A read that may lag says no more than its version does.
+  const isNow = subject.isRead && subject.binding.capabilities.read === 'R2'
+  if (subject.kind === 'hint' || isNow) return false
   return subject.token !== undefined && tombstone.token !== null && compareTokens(subject.token, tombstone.token) <= 0
 }
 

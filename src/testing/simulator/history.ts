@@ -58,6 +58,8 @@ export interface HistoryApp {
   readonly lookMs: number
   /** Its API refuses some texts. */
   readonly strict: boolean
+  /** How far its reads are behind (R1). */
+  readonly lagMs: number
   /** A create whose answer was lost can be found again. */
   readonly tellsCreates: boolean
   readonly objects: ReadonlyMap<EntityName, AppObject>

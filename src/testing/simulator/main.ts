@@ -18,7 +18,8 @@ npm run simulate -- --canary [--only fence,latch] [--seeds 10000] [--jobs 2] [--
 npm run simulate -- --seed S [--trace] [--shrink] [--off drop,crash] [--apps-off 2] [--actions-off 3,4]
 
 Runs the real engine on a virtual clock against misbehaving applications in memory, and checks what docs/protocol.md promises.
---classes  class letters (A, B, B-, C) or kinds of application (hook, thin, poll, log, log-mark, log-blind, thin-blind, poll-blind)
+--classes  class letters (A, B, B-, C; I1: told of parts of records, R1: reads that lag) or kinds of application (hook, thin, poll, log, log-mark, log-blind, thin-blind, poll-blind, ...);
+           many: five to eight applications
 --jobs     cores to use
 --canary   plants one fault after the other into the protocol and reports which the checkers catch; --only names some
 --trace    prints everything that happened in the run of one seed

@@ -285,20 +285,23 @@ function emptyHistory({ own, specs, profiles, choices, rates, startMs, sluggish,
   const calm = !decides && Object.values(rates).every((rate) => rate === 0)
   return {
     apps: new Map(
-      profiles.map(({ app, index, capabilities, tokens, objects, isStrict, notify, pollEveryMs, pageSize }) => [
-        app,
-        {
+      profiles.map(
+        ({ app, index, capabilities, tokens, objects, isStrict, notify, pollEveryMs, pageSize, readLagMs }) => [
           app,
-          rank: index,
-          blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3',
-          repairs: capabilities.condition === 'C0' && capabilities.feed === 'F3',
-          contentTokens: tokens === 'content',
-          lookMs: notify === 'poll' ? pollEveryMs / pageSize : 0,
-          strict: isStrict,
-          tellsCreates: capabilities.create !== 'K0' || capabilities.idempotency !== 'none',
-          objects,
-        },
-      ]),
+          {
+            app,
+            rank: index,
+            blind: capabilities.condition === 'C0' && capabilities.feed !== 'F3',
+            repairs: capabilities.condition === 'C0' && capabilities.feed === 'F3',
+            contentTokens: tokens === 'content',
+            lagMs: readLagMs,
+            lookMs: notify === 'poll' ? pollEveryMs / pageSize : 0,
+            strict: isStrict,
+            tellsCreates: capabilities.create !== 'K0' || capabilities.idempotency !== 'none',
+            objects,
+          },
+        ],
+      ),
     ),
     deletes: choices.deletes,
     referred: new Set(specs.flatMap(referredBy)),

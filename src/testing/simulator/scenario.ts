@@ -84,8 +84,9 @@ export interface Scenario {
   readonly pairedAtMs: readonly number[]
 }
 
-const APPS_MAX = 4
-const APP_NAMES = ['alpha', 'beta', 'gamma', 'delta'] as const
+const APP_NAMES = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta', 'eta', 'theta'] as const
+/** Among the classes: five to eight applications, where there are two to four otherwise. */
+const MANY = 'many'
 
 export type ClassName = keyof typeof FLAVOURS_BY_CLASS
 
@@ -109,7 +110,7 @@ function drawnScenario(seed: number, classes: readonly string[], cut: Cut): Scen
     if (cut.appsOff.has(index)) continue
     const own = random.fork('app ' + index)
     const objects = specs.map((spec) => drawMapping(spec, index, { normalise, leaveOut }, own.fork(spec.name)))
-    const app = asAppId(APP_NAMES[index % APPS_MAX] as string)
+    const app = asAppId(APP_NAMES[index] as string)
     profiles.push(drawProfile(app, index, flavour, objects, { clockSkew: skew, validation }, own.fork('profile')))
   }
   const rates = drawFaultRates(random.fork('faults'), cut.off)
@@ -204,8 +205,8 @@ function ownActions(actions: readonly Action[], own: OwnWorld): Action[] {
 
 /** One flavour throughout, all capable ones mixed, or one weak application among capable ones. */
 function drawFlavours(random: Rng, classes: readonly string[]): Flavour[] {
-  const count = random.pick([2, 2, 2, 3, 3, 4])
-  const strong = pool(classes.filter((name) => name !== 'C'))
+  const count = random.pick(classes.includes(MANY) ? [5, 5, 6, 6, 7, 8] : [2, 2, 2, 3, 3, 4])
+  const strong = pool(classes.filter((name) => name !== 'C' && name !== MANY))
   const weak = pool(classes.filter((name) => name === 'C'))
   const style = random.next()
   const first = random.pick(strong.length > 0 ? strong : weak)

@@ -30,6 +30,13 @@ export interface AppRecord {
   /** The op id of the write that made the last version; null when a user made it. */
   lastOp: OpId | null
   version: AppVersion
+  /** What its readers saw, oldest first, where reads lag. */
+  readonly past: {
+    readonly atMs: number
+    readonly cells: Cells
+    readonly token: Token | undefined
+    readonly isLive: boolean
+  }[]
 }
 
 /** When a request left the hub. */
@@ -89,7 +96,17 @@ export class SimApp {
   }
 
   read(object: ObjectId, nativeId: NativeId): ReadImage {
-    return this.#readImage(object, nativeId, this.recordAt(object, nativeId))
+    const record = this.recordAt(object, nativeId)
+    return this.#readImage(object, nativeId, record === undefined ? undefined : this.#asRead(record))
+  }
+
+  /** A record as a replica shows it that is behind. */
+  #asRead(record: AppRecord): AppRecord | undefined {
+    const { readLagMs } = this.profile
+    if (readLagMs === 0) return record
+    const untilMs = this.#world.clock.monotonicMs() - readLagMs
+    const seen = record.past.findLast(({ atMs }) => atMs <= untilMs)
+    return seen === undefined ? undefined : { ...record, ...seen }
   }
 
   find(object: ObjectId, correlationId: string): ReadImage {
@@ -105,13 +122,16 @@ export class SimApp {
   changeOf(record: AppRecord, kind: Change['kind'], deliveryId: string): Change {
     const { app, capabilities, clockAheadMs } = this.profile
     const deleted = !record.isLive
+    const isPartial = kind === 'image' && capabilities.image === 'I1' && record.version.kind === 'update'
+    const { object, cells, version } = record
     return {
       app,
       object: record.object.object,
       nativeId: record.nativeId,
-      kind: deleted && kind === 'image' ? 'deleted' : kind,
+      kind: deleted && kind === 'image' ? 'deleted' : isPartial ? 'partial' : kind,
       deliveryId,
-      ...(kind === 'image' && !deleted && { record: record.object.toWire(record.cells) }),
+      ...(kind === 'image' &&
+        !deleted && { record: isPartial ? object.partOnWire(cells, version.changed) : object.toWire(cells) }),
       ...(record.token !== undefined &&
         kind !== 'hint' &&
         !(deleted && capabilities.token !== 'T2') && { token: record.token }),
@@ -222,6 +242,7 @@ export class SimApp {
       correlationId,
       lastOp: null,
       version: undefined as unknown as AppVersion,
+      past: [],
     }
     this.records.set(object.object + ' ' + nativeId, record)
     this.#commit(record, 'create', cells, user, hub)
@@ -246,6 +267,10 @@ export class SimApp {
     record.lastOp = hub?.op ?? null
     record.version = this.#version(record, kind, changed, user, hub)
     record.token = this.#nextToken(record)
+    if (this.profile.readLagMs > 0) {
+      const { atMs } = record.version
+      record.past.push({ atMs, cells, token: record.token, isLive: record.isLive })
+    }
     if (!isNoop) this.#world.committed(record.version)
     this.onCommit(record)
   }

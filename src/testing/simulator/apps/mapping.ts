@@ -68,6 +68,8 @@ export interface AppObject {
   /** The canonical value of a stored one; undefined where the application does not tell it. */
   canonical(path: Path, cell: Value): Value | undefined
   toWire(cells: Cells): NativeRecord
+  /** Only what stands at some paths; parts that they lie in whole. */
+  partOnWire(cells: Cells, paths: readonly Path[]): NativeRecord
   /** The cells of a record that is made from what was written. */
   made(patch: NativeRecord): Cells
   /** The cells of a record after a write that names some fields; a written container replaces all its elements. */
@@ -184,6 +186,18 @@ export class DrawnObject implements AppObject {
     }
     for (const part of this.parts)
       record[part.container] = elementKeys(cells, part).map((key) => this.#element(cells, part, key))
+    return record
+  }
+
+  partOnWire(cells: Cells, paths: readonly Path[]): NativeRecord {
+    const record: Record<string, NativeData> = {}
+    for (const field of this.fields) {
+      const value = cells[field.name]
+      if (value !== undefined && paths.includes(field.name)) put(record, field.steps, value)
+    }
+    for (const part of this.parts)
+      if (paths.some((path) => path.startsWith(part.name + '[')))
+        record[part.container] = elementKeys(cells, part).map((key) => this.#element(cells, part, key))
     return record
   }
 

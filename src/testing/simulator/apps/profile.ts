@@ -15,12 +15,18 @@ export type Flavour =
   | 'log-blind'
   | 'thin-blind'
   | 'poll-blind'
+  | 'hook-part'
+  | 'log-part'
+  | 'log-blind-part'
+  | 'hook-lag'
 
 export const FLAVOURS_BY_CLASS = {
   A: ['hook', 'thin', 'poll', 'log', 'log-values'],
   B: ['log-mark'],
   'B-': ['log-blind'],
   C: ['thin-blind', 'poll-blind'],
+  R1: ['hook-lag'],
+  I1: ['hook-part', 'log-part', 'log-blind-part'],
 } as const satisfies Record<string, readonly Flavour[]>
 
 /** How far an application may be behind a request that its caller gave up on; the longest late application that the network makes, and a margin. */
@@ -46,6 +52,8 @@ export interface AppProfile {
   /** How often a polling source looks, and how many rows it takes at once. */
   readonly pollEveryMs: number
   readonly pageSize: number
+  /** How far reads are behind what was written (R1). */
+  readonly readLagMs: number
   /** What the application's clock is ahead of true time, ms; null when it does not say when a change happened. */
   readonly clockAheadMs: number | null
   readonly nativeId: (n: number) => string
@@ -56,7 +64,8 @@ export interface AppProfile {
 type Letters = Pick<
   Capabilities,
   'feed' | 'token' | 'condition' | 'conditionOn' | 'create' | 'mark' | 'image' | 'idempotency'
->
+> &
+  Partial<Pick<Capabilities, 'read'>>
 
 const LETTERS: Readonly<Record<Flavour, Letters>> = {
   hook: { feed: 'F2', token: 'T2', condition: 'C2', create: 'K2', mark: 'M0', image: 'I2', idempotency: 'all' },
@@ -75,6 +84,36 @@ const LETTERS: Readonly<Record<Flavour, Letters>> = {
   },
   'log-mark': { feed: 'F3', token: 'T2', condition: 'C0', create: 'K1', mark: 'M2', image: 'I2', idempotency: 'none' },
   'log-blind': { feed: 'F3', token: 'T2', condition: 'C0', create: 'K1', mark: 'M0', image: 'I2', idempotency: 'none' },
+  'hook-part': { feed: 'F2', token: 'T2', condition: 'C2', create: 'K2', mark: 'M0', image: 'I1', idempotency: 'all' },
+  'log-part': {
+    feed: 'F3',
+    token: 'T2',
+    condition: 'C2',
+    conditionOn: 'patch',
+    create: 'K2',
+    mark: 'M2',
+    image: 'I1',
+    idempotency: 'all',
+  },
+  'log-blind-part': {
+    feed: 'F3',
+    token: 'T2',
+    condition: 'C0',
+    create: 'K1',
+    mark: 'M2',
+    image: 'I1',
+    idempotency: 'none',
+  },
+  'hook-lag': {
+    feed: 'F2',
+    token: 'T2',
+    condition: 'C2',
+    create: 'K2',
+    mark: 'M0',
+    image: 'I2',
+    read: 'R1',
+    idempotency: 'all',
+  },
   'thin-blind': {
     feed: 'F2',
     token: 'T0',
@@ -123,7 +162,7 @@ export function drawProfile(
     flavour,
     capabilities: {
       ...letters,
-      read: 'R2',
+      read: letters.read ?? 'R2',
       correlation: letters.create === 'K1' || random.chance(0.6),
       reply: { token: letters.token !== 'T0' && random.chance(0.85), image: random.chance(0.4) },
       batchMax: random.pick([1, 1, 3, 8]),
@@ -139,6 +178,7 @@ export function drawProfile(
     isStrict: choices.validation && random.fork('strict').chance(0.5),
     pollEveryMs: random.pick([50, 200, 1000, 3000]),
     pageSize: random.pick([1, 3, 50]),
+    readLagMs: letters.read === 'R1' ? random.fork('lag').pick([100, 500, 2500]) : 0,
     clockAheadMs: random.chance(0.3) ? null : choices.clockSkew ? random.int(-2000, 2000) : 0,
     nativeId: NATIVE_IDS[index % NATIVE_IDS.length] as (n: number) => string,
     objects: new Map(objects.map((object) => [object.spec.name, object])),
@@ -171,6 +211,7 @@ export function ownProfile(own: OwnApp, index: number, clockSkew: boolean, rando
     isStrict: false,
     pollEveryMs: random.pick([50, 200, 1000, 3000]),
     pageSize: random.pick([1, 3, 50]),
+    readLagMs: 0,
     clockAheadMs: random.chance(0.3) ? null : clockSkew ? random.int(-2000, 2000) : 0,
     nativeId: (n) => String((index + 1) * 100_000 + n * 7),
     objects: new Map(objects.map((object) => [object.spec.name, object])),

@@ -31,6 +31,7 @@ export class Story {
             contentTokens: false,
             lookMs: 0,
             strict: false,
+            lagMs: 0,
             tellsCreates: true,
             objects: new Map([[CUSTOMER, object]]),
           },

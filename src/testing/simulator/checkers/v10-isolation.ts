@@ -1,3 +1,4 @@
+import { FENCE_MS } from '../apps/profile.ts'
 import type { History, HubEnd } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 import { Excuses } from './excuses.ts'
@@ -50,6 +51,8 @@ function checkPromptness(history: History): string | null {
 function looksMs({ apps, versions }: History, untilSeq: number): number {
   let ms = 0
   for (const { app, seq } of versions) if (seq < untilSeq) ms += apps.get(app)?.lookMs ?? 0
+  // Where reads lag, what is missing is looked for again for as long as they may, with growing pauses, before it counts as deleted.
+  for (const { lagMs } of apps.values()) if (lagMs > 0) return ms + 2 * FENCE_MS
   return ms
 }
 

@@ -149,6 +149,11 @@ export class OwnObject implements AppObject {
     return readAs(field, nativesOf(field.mapping.natives, cell))
   }
 
+  /** A config's application tells whole records. */
+  partOnWire(cells: Cells): NativeRecord {
+    return this.toWire(cells)
+  }
+
   toWire(cells: Cells): NativeRecord {
     return this.#binding.unflatten(this.#image(cells, cells))
   }
