@@ -40,7 +40,7 @@ export class Answers {
     const before = link?.key == null ? undefined : this.#turn.batch.state(link.key)?.lanes[binding.app]
     // A read of a former life of this id, met again after a restart.
     if (before !== undefined && prepared.seq <= before.readSeq) return this.#turn.done(prepared)
-    if (input.read.result === 'failed' || this.#mayBeBehind(prepared, input)) {
+    if (input.read.result === 'failed' || this.#mayBeBehind(prepared, input, link)) {
       const { nowMs } = this.#turn
       this.#turn.engine.schedule(readReason(ref), nowMs + (input.read.retryAfterMs ?? READ_RETRY_MS), nowMs)
       return
@@ -51,11 +51,11 @@ export class Answers {
     this.#turn.engine.waiting.releaseRef(ref, readReason(ref))
   }
 
-  /** A record that was just told of may not have come yet to where reads that lag are answered. */
-  #mayBeBehind({ binding, ref }: Prepared, { read }: ReadInput): boolean {
-    if (binding.capabilities.read !== 'R1' || read.result !== 'missing') return false
-    const told = this.#turn.engine.waiting.first(ref)
-    const sinceMs = told === undefined ? -1 : this.#turn.nowMs - told.atMs
+  /** Where reads lag, a record that was just told of may not be there yet, and one that was just deleted may be there still. */
+  #mayBeBehind({ binding, ref }: Prepared, { read }: ReadInput, link: Link | undefined): boolean {
+    if (binding.capabilities.read !== 'R1') return false
+    const known = read.result === 'missing' ? this.#turn.engine.waiting.first(ref) : link
+    const sinceMs = known === undefined ? -1 : this.#turn.nowMs - known.atMs
     // Where the clock was set back since, it is not known how long that is ago.
     return sinceMs >= 0 && sinceMs < binding.capabilities.fenceMs
   }

@@ -82,6 +82,9 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   [971401, 'a clock set back while the log was asked about a write in doubt fenced that write anew', ['B']],
   [3001072, 'two users had come to one value, and the one who changed it again had not seen the other’s', ['B']],
   [4101494, 'a clock set forward between an answer and its decision ended the fence of a blind write', ['B']],
+  [1, 'a part of a record that was told before an earlier part was taken for all that had changed', ['hook-part']],
+  [163, 'a read that lagged was counted again after a restart, until it was believed', ['R1']],
+  [4330962, 'a read that lagged brought a record to life again that had been deleted', ['R1']],
   [860322, 'the same', ['B-']],
   [
     4203510,
