@@ -3,7 +3,7 @@ import { MissingReference } from '../merge/references.ts'
 import { isLogFed } from '../model/capabilities.ts'
 import type { Input, JournalEntry, OperatorAction } from '../model/change.ts'
 import type { BindingModel } from '../model/entity.ts'
-import { asJournalPosition, type CanonicalKey, laneKey } from '../model/ids.ts'
+import { asJournalPosition, type CanonicalKey, compareTokens, laneKey } from '../model/ids.ts'
 import type { Lane, Link } from '../model/record.ts'
 import { takeOutcome } from './decide.ts'
 import { resolveField } from './deciding.ts'
@@ -46,18 +46,27 @@ export class Answers {
       return
     }
     const waiting = this.#turn.engine.waiting.takeAnswered(ref, input.begunAfter)
+    // Nobody has told of it, and a read that may lag does not show it: that says nothing.
+    if (waiting.length === 0 && input.read.result === 'missing' && binding.capabilities.read === 'R1')
+      return this.#turn.done(prepared)
     for (const hint of waiting) this.#turn.done(hint)
     this.#observing.observe(prepared)
     this.#turn.engine.waiting.releaseRef(ref, readReason(ref))
   }
 
-  /** Where reads lag, a record that was just told of may not be there yet, and one that was just deleted may be there still. */
+  /** Where reads lag, they may not show yet what was just told of, and may show still what was just deleted. */
   #mayBeBehind({ binding, ref }: Prepared, { read }: ReadInput, link: Link | undefined): boolean {
-    if (binding.capabilities.read !== 'R1') return false
-    const known = read.result === 'missing' ? this.#turn.engine.waiting.first(ref) : link
+    const { read: reads, token, fenceMs } = binding.capabilities
+    if (reads !== 'R1') return false
+    const told = this.#turn.engine.waiting.of(ref)
+    const shown = read.token
+    if (shown !== undefined && token === 'T2') {
+      if (told.some((one) => one.token !== undefined && compareTokens(one.token, shown) > 0)) return true
+    }
+    const known = read.result === 'missing' ? told[0] : link
     const sinceMs = known === undefined ? -1 : this.#turn.nowMs - known.atMs
     // Where the clock was set back since, it is not known how long that is ago.
-    return sinceMs >= 0 && sinceMs < binding.capabilities.fenceMs
+    return sinceMs >= 0 && sinceMs < fenceMs
   }
 
   #takeLinkedRead(work: RecordWork, prepared: Prepared, input: ReadInput): void {

@@ -137,6 +137,11 @@ export class WaitingRoom {
     return queue !== undefined && letsGo(queue.state, 'superseded')
   }
 
+  /** A record's queue, in journal order. */
+  of(ref: string): readonly Prepared[] {
+    return this.#queues.get(ref)?.entries ?? EMPTY
+  }
+
   /** The first entry of a record's queue. */
   first(ref: string): Prepared | undefined {
     return this.#queues.get(ref)?.entries[0]

@@ -85,6 +85,7 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   [1, 'a part of a record that was told before an earlier part was taken for all that had changed', ['hook-part']],
   [163, 'a read that lagged was counted again after a restart, until it was believed', ['R1']],
   [4330962, 'a read that lagged brought a record to life again that had been deleted', ['R1']],
+  [4340713, 'a read that lagged answered a hint of a version that it did not show', ['R1']],
   [860322, 'the same', ['B-']],
   [
     4203510,

@@ -1,3 +1,4 @@
+import { BELIEVING_MUTANTS } from './believing.ts'
 import { DELIVERING_MUTANTS } from './delivering.ts'
 import { LOGGED_MUTANTS } from './logged.ts'
 import type { Mutant } from './mutant.ts'
@@ -10,4 +11,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...DELIVERING_MUTANTS,
   ...RUNNING_MUTANTS,
   ...LOGGED_MUTANTS,
+  ...BELIEVING_MUTANTS,
 ]
