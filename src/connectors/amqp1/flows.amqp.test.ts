@@ -101,7 +101,10 @@ describe.skipIf(!hasRabbitmq && process.env.CI !== 'true')('RabbitMQ', () => {
     await peer.send(address, { message_id: 'none', body: '{"n":1}' })
     const asText = await peer.ask(address, { body: '{"n":2}', message_id: 'b' }, `/amq/queue/${inbox}`)
     expect(asText.body).toBe('{"twice":4}')
-    expect(hub.log.lines.join('\n')).toContain("no exchange 'not-there'")
+    await eventually(
+      async () => hub.log.lines.join('\n'),
+      (said) => said.includes("no exchange 'not-there'"),
+    )
     const [parked] = await eventually(
       () => runsOf(hub, 'parked'),
       (runs) => runs.length === 1,

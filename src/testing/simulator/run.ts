@@ -81,6 +81,8 @@ class Run {
   readonly #model: HubModel
   readonly #store: MemoryStore
   readonly #journal: MemoryJournal
+  /** What people will yet say of pairs: until then nothing has come to rest. */
+  #pairsToCome = 0
   #violation: Violation | null = null
   #declaredLosses = 0
   #needlessConflicts = 0
@@ -174,8 +176,10 @@ class Run {
   /** People take records apart and put them together again while users go on editing. */
   #planPairs(): void {
     const random = new Rng(this.#scenario.seed).fork('pairing')
+    this.#pairsToCome = this.#scenario.pairedAtMs.length
     for (const atMs of this.#scenario.pairedAtMs) {
       this.#world.clock.at(atMs, () => {
+        this.#pairsToCome--
         const states = [...this.#store.records()]
         const own = random.fork(String(atMs))
         const again = own.chance(0.5) ? reunions(this.#model, states, own) : []
@@ -217,7 +221,7 @@ class Run {
   }
 
   #isAtRest(): boolean {
-    if (this.#world.underWay > 0 || !this.#hub.isAtRest) return false
+    if (this.#world.underWay > 0 || this.#pairsToCome > 0 || !this.#hub.isAtRest) return false
     return this.#nodes.every((node) => !node.hasNews)
   }
 

@@ -1,3 +1,4 @@
+import type { CanonicalKey } from '../../../model/ids.ts'
 import type { AppVersion } from '../history.ts'
 import type { Oracle } from '../oracle.ts'
 
@@ -52,12 +53,39 @@ function checkCreate(
 
 /** There were two records under one code in an application (each made by a user, or one by the hub meanwhile): the other one is not bound to what became of the first. */
 function isAnother(oracle: Oracle, version: AppVersion, deletion: Deletion | undefined): boolean {
-  const links = oracle.history.end?.links ?? []
-  const keyOf = (one: AppVersion | undefined) =>
-    links.find((link) => link.app === one?.app && link.object === one.object && link.nativeId === one.nativeId)?.key
   const key = version.hub?.key
-  if (key === undefined || keyOf(deletion?.version) === key) return false
+  if (key === undefined) return false
+  const links = oracle.history.end?.links ?? []
+  const family = familyOf(oracle, key)
+  const isOfIt = (one: AppVersion | undefined): boolean =>
+    links.some(
+      (link) =>
+        link.app === one?.app &&
+        link.object === one.object &&
+        link.nativeId === one.nativeId &&
+        link.key !== null &&
+        family.has(link.key),
+    )
+  if (isOfIt(deletion?.version)) return false
   return oracle.history.versions.some(
-    (one) => one.kind === 'create' && one.user !== null && one.record === version.record && keyOf(one) === key,
+    (one) => one.kind === 'create' && one.user !== null && one.record === version.record && isOfIt(one),
   )
+}
+
+/** A canonical record, and those that people have made of it since, or put it together with: the links of the end are theirs, the create was made for one of them. */
+function familyOf(oracle: Oracle, key: CanonicalKey): ReadonlySet<CanonicalKey> {
+  const family = new Set([key])
+  const ties = (oracle.history.end?.states ?? []).flatMap((state) =>
+    [state.apart?.from, state.mergedInto].flatMap((other) =>
+      other === undefined ? [] : [[state.key, other] as const],
+    ),
+  )
+  for (let before = 0; before < family.size; ) {
+    before = family.size
+    for (const [one, other] of ties) {
+      if (family.has(one)) family.add(other)
+      else if (family.has(other)) family.add(one)
+    }
+  }
+  return family
 }
