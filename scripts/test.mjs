@@ -9,7 +9,7 @@ import { run, simulate, Tally } from './checks.mjs'
 const SMOKE_SEEDS = 4000
 /** A machine that needs longer than this for either is too slow, or something hangs. */
 const SMOKE_MAX_MS = 300_000
-const VITEST_MAX_MS = 840_000
+const VITEST_MAX_MS = 720_000
 /** Tests that need a service say which by the suffix of their file; such a test that is skipped is a failure where CI=true. */
 const NEEDS_SERVICE = /\.(pg|mariadb|redis|amqp|mqtt|nats|kafka|browser)\.test\.ts$/
 

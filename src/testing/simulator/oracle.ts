@@ -245,14 +245,13 @@ export class Oracle {
     // A copy: the list goes on growing, and what comes later cannot stand behind this value.
     const candidates = [...this.candidates(version.record, path, taint)]
     this.#overwritten(version, before)
-    if (version.kind === 'create' && !(path in (version.hub?.written ?? {})) && value !== undefined) {
-      // The application's own default for a field that was not given: from now on it is a value that an application put there. That a user has entered the like elsewhere does not make it that user's,
-      // so nobody is known to have stood there alone.
-      sources[path] = [this.#node(version, path, value, NOBODY), ...candidates]
-      if (candidates.length === 0 && value !== null) this.completed.add(version)
-    } else if (candidates.length > 0) {
+    if (candidates.length > 0) {
       this.#judgeOrder(version, path, before, candidates)
       sources[path] = candidates
+    } else if (version.kind === 'create' && !(path in (version.hub?.written ?? {})) && value !== undefined) {
+      // The application's own default for a field that was not given: from now on it is a value that an application put there.
+      sources[path] = [this.#node(version, path, value, NOBODY)]
+      if (value !== null) this.completed.add(version)
     } else if (fieldAt(this.object(version).spec, path)?.blends === true) {
       sources[path] = this.writes.filter((node) => node.version.record === version.record && node.path === path)
     } else {

@@ -61,7 +61,6 @@ const SEEDS: readonly (readonly [seed: number, why: string, classes?: readonly s
   [4031569, 'what a user had made was matched with a record that was deleted in the same turn, and deleted with it'],
   [4022549, 'the same, and the first one was applied after the head had gone back to what it was based on'],
   [4022731, 'what was read of a record while its create was in doubt went down with the old answer of a repeated try'],
-  [4018390, 'the empty default of an application passed for what a user had entered in another'],
   [300261, 'a value that every application refuses stood in the head, and counted as lost'],
   [400055, 'a lane held back by an entry of its record was looked at without end once its deadline was over', ['B']],
   [450903, 'a clock set forward while the hub was away ended the fence of a blind write', ['B']],
