@@ -383,7 +383,6 @@ describe('a lane after an outcome', () => {
     })
   })
 
-  // Known defect: it is parked at the root of the write (5), not at the head (9), so it counts as tried for an older head. Turns red once it is mended.
   test('whose create was taken but not named does not create a second one', () => {
     expect(planLane(record, withoutId().lane, binding, planning).next).toBe('idle')
   })

@@ -413,7 +413,6 @@ describe('parts', () => {
     expect(result.conflicts).toMatchObject([{ path: 'lines[1].qty', loserValue: 7, reason: 'deleted' }])
   })
 
-  // Known defect: the edit is compared with the element's absence, which is false too. Turns red once it is mended.
   test('an edit to false in an element that another took out is kept as the loser', () => {
     const gone = recordOf({ head: headOf({ 'lines[1]': false, 'lines[2]': true, 'lines[2].qty': 2 }) })
     const result = fold({ record: gone, lane, image: { ...lane.image, 'items[1].n_qty': false } })
